@@ -230,6 +230,8 @@ pub(super) enum State {
     Pausing(Instant),
     /// It has ended, and the gateway closes the WebSocket, until then at most.
     Parting(Instant, Box<ExecutionResult>),
+    /// It has ended, and the WebSocket broke before the gateway knew that this has arrived: it is told.
+    Confirming(Box<Call<Execute>>, Box<ExecutionResult>),
     /// The kernel is busy with another execution.
     Held(Box<Held>),
     /// How it ended; `None` once that was polled.
@@ -451,6 +453,7 @@ impl Execution {
         match &self.state {
             State::Calling(call) => call.is_in_flight(),
             State::Interrupting(call) => call.is_in_flight(),
+            State::Confirming(call, _) => call.is_in_flight(),
             State::Opening(opening) => opening.request.is_none(),
             _ => false,
         }

@@ -63,6 +63,11 @@ impl Machine for Execution {
                         return step;
                     }
                 }
+                State::Confirming(call, _) => match call.poll(now).split() {
+                    // The output is there, whatever the gateway says to that.
+                    Ok(_) => self.parted(),
+                    Err(step) => return step.within(|never| match never {}),
+                },
                 State::Interrupting(call) => match call.poll(now).split() {
                     Ok(Ok(_)) => {
                         let next = self.conduct.as_mut().and_then(|conduct| conduct.released());
@@ -92,6 +97,7 @@ impl Machine for Execution {
         match &mut self.state {
             State::Calling(call) => Exchange::handle_response(call, now, response),
             State::Interrupting(call) => Exchange::handle_response(call, now, response),
+            State::Confirming(call, _) => Exchange::handle_response(&mut **call, now, response),
             State::Opening(opening) if opening.request.is_none() => self.refused(),
             _ => {}
         }
@@ -101,6 +107,7 @@ impl Machine for Execution {
         match &mut self.state {
             State::Calling(call) => Exchange::handle_failure(call, now, failure),
             State::Interrupting(call) => Exchange::handle_failure(call, now, failure),
+            State::Confirming(call, _) => Exchange::handle_failure(&mut **call, now, failure),
             State::Opening(opening) if opening.request.is_none() => self.refused(),
             _ => {
                 if let Some(stream) = &mut self.stream {

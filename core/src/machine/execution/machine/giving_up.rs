@@ -44,7 +44,7 @@ impl Execution {
             return self.await_end(now, until);
         }
         let has_begun = match &self.state {
-            State::Over(_) | State::Parting(..) => return,
+            State::Over(_) | State::Parting(..) | State::Confirming(..) => return,
             State::Ready(_) | State::Held(_) => false,
             State::Calling(call) => {
                 if call.is_busy() {

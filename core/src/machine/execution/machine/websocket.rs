@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use super::{Execution, Opening, State};
 use crate::error::{AbortReason, Aborted, Error, GatewayError, line};
 use crate::instant::Instant;
+use crate::machine::call::Call;
 use crate::machine::execution::event::ExecutionEvent;
 use crate::machine::execution::stream::Next;
 use crate::machine::execution::streaming::Streaming;
@@ -20,6 +21,9 @@ use crate::version::Dialect;
 
 /// The most time to open a WebSocket. After that, requests are made instead.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// The most time to tell a gateway that the end of an execution has arrived.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most characters of a message that explains why a gateway ended an execution.
 const MOST_MESSAGE: usize = 300;
@@ -135,13 +139,33 @@ impl Execution {
             Some(Next::Received(_)) => return None,
             Some(Next::Send(frame)) => return Some(Step::SendFrame(frame)),
             Some(Next::Wait(_)) if now.instant < until => return Some(Step::Wait(until)),
-            _ => {}
-        }
-        if let State::Parting(_, result) = std::mem::replace(&mut self.state, State::AwaitingInput)
-        {
-            self.end(Ok(*result));
+            Some(Next::Broken(_)) => self.confirm(),
+            _ => self.parted(),
         }
         None
+    }
+
+    /// Tells the gateway what has arrived, which it would else keep for others.
+    fn confirm(&mut self) {
+        let mut next = self.next(Continuation::Continue);
+        if let Some(mark) = &mut next.mark {
+            mark.received = Some(self.results);
+        }
+        self.close();
+        let state = std::mem::replace(&mut self.state, State::AwaitingInput);
+        if let State::Parting(_, result) = state {
+            let retry = self.caller.retry().with_budget(PATIENCE);
+            let call = Call::new(next, self.caller.clone().with_retry(retry));
+            self.state = State::Confirming(Box::new(call), result);
+        }
+    }
+
+    /// Ends with the result that has arrived.
+    pub(super) fn parted(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::AwaitingInput);
+        if let State::Parting(_, result) | State::Confirming(_, result) = state {
+            self.end(Ok(*result));
+        }
     }
 
     /// Reads a message of the WebSocket.

@@ -198,17 +198,32 @@ fn a_websocket_is_left_open_after_the_end_until_the_gateway_closes_it() {
         run.sends_text();
         run.hears(r#"{"status": "finished", "console": [["stdout", "a"]], "exitCode": 2, "options": null}"#);
         assert_eq!(stdout(&mut run), "a");
-        assert_eq!(run.waits(), Duration::from_secs(1));
         run
     };
-    // After the time that it waited for, the driver goes on.
     let mut late = ended();
+    assert_eq!(late.waits(), Duration::from_secs(1));
     late.closes();
     assert_eq!(late.done().unwrap().exit_code(), Some(2));
     let mut given_up = ended();
     given_up.machine.give_up();
+    given_up.waits();
     given_up.closes();
     assert_eq!(given_up.done().unwrap().exit_code(), Some(2));
+    // If it breaks, the gateway does not know that the end has arrived.
+    for answer in [result("finished", ""), problem(409, "run-taken-over")] {
+        let mut broken = ended();
+        broken.fails(TransportError::new(
+            TransportErrorKind::Receive,
+            Sent::Maybe,
+            "it broke",
+        ));
+        broken.closes();
+        let body = broken.sends_body(V9);
+        let mark = format!(r#""run":{{"id":"{ID}","request":1,"received":1}}"#);
+        assert!(body.contains(&mark), "{body}");
+        broken.answers(answer);
+        assert_eq!(broken.done().unwrap().exit_code(), Some(2));
+    }
 }
 
 #[test]
