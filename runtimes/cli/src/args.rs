@@ -15,6 +15,7 @@ use crate::login::{LoginArgs, LogoutArgs};
 use crate::pages::args::{CompletionsArgs, ManArgs};
 use crate::repl::args::ReplArgs;
 use crate::run::args::RunArgs;
+use crate::run::attach::AttachArgs;
 use crate::serve::args::ServeArgs;
 use crate::sessions::control::RenameArgs;
 use crate::sessions::download::DownloadArgs;
@@ -151,6 +152,7 @@ pub(crate) enum Command {
     Destroy(DestroyArgs),
     Ps(PsArgs),
     Logs(LogsArgs),
+    Attach(AttachArgs),
     Ls(LsArgs),
     Download(DownloadArgs),
     Interrupt(InterruptArgs),

@@ -16,6 +16,9 @@ impl Exit {
     /// The program exceeded its time limit; the code of timeout(1).
     pub(crate) const TIMEOUT: Self = Self(124);
 
+    /// There was nothing to attach to; no code of most programs.
+    pub(crate) const NOTHING: Self = Self(125);
+
     /// The code of the program that was run. A program killed by a signal (a negative code) ends as
     /// in a shell.
     pub(crate) fn of_program(code: i64) -> Self {

@@ -179,6 +179,10 @@ impl Failure {
 pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
     let version = match error {
         BuildError::Unsupported { version, .. } => version,
+        // Managers do not have these either.
+        BuildError::NotOffered {
+            what: "executions without a client" | "attaching to what runs",
+        } => return Some("Gateways of `sorna serve` have it; others do not."),
         BuildError::NotOffered { .. } => {
             return Some(
                 "Gateways of `sorna serve` have it, and so does Backend.AI: if the gateway speaks that, use --api backend-ai, or put api = \"backend-ai\" into the profile.",

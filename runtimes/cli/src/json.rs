@@ -61,6 +61,15 @@ pub(crate) enum Event<'e> {
         kernel: &'e KernelId,
         token: &'e SessionToken,
     },
+    /// The last execution is started, and not waited for.
+    Detached {
+        kernel: &'e KernelId,
+        token: &'e SessionToken,
+    },
+    /// There is something to attach to in the kernel.
+    Attached {
+        kernel: &'e KernelId,
+    },
     UploadProgress(Files),
     Uploaded(Files),
     ExecutionStarted {

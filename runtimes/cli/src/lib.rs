@@ -99,6 +99,7 @@ pub fn sorna() -> ExitCode {
         Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),
         Command::Ps(arguments) => sessions::ps::ps(&arguments, &globals),
         Command::Logs(arguments) => sessions::logs::logs(&arguments, &globals),
+        Command::Attach(arguments) => run::attach::attach(&arguments, &globals),
         Command::Ls(arguments) => sessions::files::ls(&arguments, &globals),
         Command::Download(arguments) => sessions::download::download(&arguments, &globals),
         Command::Interrupt(arguments) => kernels::interrupt(&arguments, &globals),

@@ -58,6 +58,13 @@ impl LocalGateway {
     }
 }
 
+/// What others are told whose kernel is busy with what this command runs.
+fn client_name() -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("sorna on {host} (process {})", std::process::id())
+}
+
 impl Target {
     /// A local gateway with this configuration, with which this API is spoken unless `--api` says otherwise, or the gateway
     /// in the settings.
@@ -107,6 +114,7 @@ impl Target {
             options = options.with_tls(TlsOptions::new().with_ca_file(&file.value));
         }
         let contact = Contact::default();
+        let options = options.with_client_name(client_name());
         let options = change(options.with_observer(contact.observer(globals.observer())));
         Ok(Self {
             client: Client::with_options(config, options),

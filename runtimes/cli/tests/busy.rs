@@ -73,15 +73,15 @@ fn the_second_command_says_that_the_kernel_is_busy_or_waits_and_the_first_loses_
             let mut second = command(at, directory, &gateway, &[]);
             second.args(["python3", "-c", "print('other')"]);
             check(second).code(1).stdout_eq("").stderr_eq(
-                "✘ the kernel is busy: a [..] has been running for [..] s\n\
-                 ∙ Nothing was executed. Wait for its end with --wait, or [..]\n",
+                "✘ the kernel is busy: a [..] has been running for [..] s, started by sorna on [..] (process [..])\n\
+                 ∙ Nothing was executed. Wait for its end with --wait, see it with `sorna attach [..]`, or [..]\n",
             );
             let mut limited = command(at, directory, &gateway, &["--wait=100ms"]);
             limited.args(["python3", "-c", "print('other')"]);
             check(limited).code(1).stdout_eq("").stderr_eq(
-                "∙ The [..] is busy: a [..] has been running for [..] s. This command waits until that has ended.\n\
-                 ✘ the kernel is busy: a [..] has been running for [..] s\n\
-                 ∙ Nothing was executed. Wait for its end with --wait, or [..]\n",
+                "∙ The [..] is busy: a [..] has been running for [..] s, started by sorna on [..] (process [..]). This command waits until that has ended.\n\
+                 ✘ the kernel is busy: a [..] has been running for [..] s, started by sorna on [..] (process [..])\n\
+                 ∙ Nothing was executed. Wait for its end with --wait, see it with `sorna attach [..]`, or [..]\n",
             );
             // One that waits can be stopped, and then has no effect.
             let other = &ways[(number + 1) % ways.len()];

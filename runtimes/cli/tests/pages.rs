@@ -24,6 +24,7 @@ const COMMANDS: &[&str] = &[
     "destroy",
     "ps",
     "logs",
+    "attach",
     "ls",
     "download",
     "interrupt",

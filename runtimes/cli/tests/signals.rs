@@ -137,7 +137,7 @@ fn a_silent_program_in_a_kept_kernel_does_not_delay_the_end() {
     assert_eq!(
         text,
         format!(
-            "∙ The program is still running in kernel {kernel}, which is busy until it ends. Wait for that with `sorna run --wait`, or stop it with `sorna interrupt {kernel}`.\n"
+            "∙ The program is still running in kernel {kernel}, which is busy until it ends. See it with `sorna attach my-session`, or stop it with `sorna interrupt {kernel}`.\n"
         )
     );
     gateway.stop();

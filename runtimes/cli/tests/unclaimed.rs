@@ -110,19 +110,23 @@ fn what_a_killed_command_did_not_receive_is_shown_by_the_next_one() {
 }
 
 #[test]
-fn of_backend_ai_it_has_been_interrupted() {
+fn of_backend_ai_it_goes_on_as_well() {
     let gateway = gateway();
     let directory = here();
     let directory = directory.path();
-    for (lang, code, code_of_next) in programs(&directory.join("go")).into_iter().take(2) {
+    let sign = directory.join("go");
+    for (lang, code, code_of_next) in programs(&sign).into_iter().take(2) {
         let of = |code: &str| command(backend_at, directory, &gateway, lang, code);
         let (mut killed, _) = begin(of(&code), "begun\n");
         kill(&mut killed, Signal::KILL);
+        check(of(code_of_next)).code(1).stdout_eq("");
+        std::fs::write(&sign, "").expect("a file");
         let mut waiting = of(code_of_next);
         waiting.arg("--wait");
         let stderr = next(waiting);
         assert!(unclaimed(&stderr).contains("out\n"), "{lang}: {stderr}");
         assert_eq!(next(of(code_of_next)), "", "{lang}");
+        std::fs::remove_file(&sign).expect("a file");
     }
     gateway.stop();
 }

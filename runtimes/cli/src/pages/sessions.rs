@@ -48,7 +48,7 @@ _sorna_with_sessions() {
     [[ "${cur}" == -* ]] && return 0
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "${word}" in
-            logs|ls|download|interrupt|keep-alive|rename|events|info|restart|destroy|upload)
+            logs|attach|ls|download|interrupt|keep-alive|rename|events|info|restart|destroy|upload)
                 takes=yes
                 ;;
         esac

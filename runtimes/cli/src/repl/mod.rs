@@ -160,6 +160,7 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
             remark: None,
             over_limit: None,
             was_ready: false,
+            attaches: false,
         };
         let signal = stopped.signal().map(Exit::of_signal);
         let exit = finish(&mut reporter, &report, None, signal, task);

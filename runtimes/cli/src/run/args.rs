@@ -77,6 +77,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", requires = "token", value_parser = values::time)]
     pub(super) idle_timeout: Option<Duration>,
 
+    /// Start the program, and do not wait for its end: `sorna attach TOKEN` shows what it prints. Of several snippets, the last
+    /// one is not waited for. For gateways of `sorna serve`, in either API.
+    #[arg(long, conflicts_with_all = ["local", "enqueue", "output", "show_files", "detach_on_interrupt"])]
+    pub(super) detach: bool,
+
     /// Leave the program running when Ctrl-C stops this command, instead of interrupting it. Sorna v2 only: in Backend.AI,
     /// what nobody continues blocks its session.
     #[arg(long, requires = "token")]
@@ -234,6 +239,10 @@ impl RunArgs {
             )
         } else if commands > 0 && !self.code.is_empty() {
             Err("the argument '-e <CMD>' cannot be used with '--code <CODE>'")
+        } else if self.detach && self.token.is_none() {
+            Err(
+                "--detach needs -t NAME: a temporary kernel is destroyed when the command ends, and the program with it",
+            )
         } else if self.session.enqueue && (!self.code.is_empty() || !self.files.is_empty()) {
             Err(
                 "--enqueue only creates the session, and runs nothing: run the code later, with the same -t NAME and without --enqueue",
@@ -408,6 +417,7 @@ Examples:
   sorna run -t my-session python3 -c 'x = 1'    # keep the kernel ...
   sorna run -t my-session python3 -c 'print(x)' # ... and use it again
   sorna run c main.c -b 'gcc -O2 -o main main.c' -e './main --fast'
+  sorna run -t my-session --detach python3 train.py   # and later: sorna attach my-session
   sorna run --exec-timeout 30s --max-mem 512MiB python3 -c 'import work'   # not in Backend.AI
 
 In Backend.AI, with images in place of languages (see `sorna langs`):

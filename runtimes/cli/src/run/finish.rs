@@ -8,6 +8,7 @@ use sorna::{
     ProblemKind, RunReport, SessionToken, TransportErrorKind,
 };
 
+use super::left_running::may_be_seen;
 use super::resources::OverLimit;
 use crate::advice::{aborted_advice, show_error_creating, show_left};
 use crate::chain::message;
@@ -46,7 +47,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    fn message(self) -> String {
+    pub(super) fn message(self) -> String {
         match self {
             Self::Output(error) => format!("cannot write the program's output: {error}"),
             Self::Input(error) => format!("cannot read standard input: {error}"),
@@ -90,6 +91,8 @@ pub(crate) struct Task<'a> {
     pub(crate) over_limit: Option<&'a OverLimit>,
     /// Whether the kernel was ready.
     pub(crate) was_ready: bool,
+    /// Whether the gateway lets others see what runs in it.
+    pub(crate) attaches: bool,
 }
 
 /// Reports how it ended.
@@ -114,7 +117,15 @@ pub(crate) fn finish(
             if let (Some(kernel), Some(ProblemKind::KernelBusy)) =
                 (&report.kernel, error.gateway().and_then(GatewayError::kind))
             {
-                reporter.advice(busy_advice(kernel));
+                reporter.advice(busy_advice(kernel, task));
+            }
+            if let (Cleanup::Kept, Some(kernel), Error::MayHaveRun(_)) =
+                (&report.cleanup, &report.kernel, error)
+                && task.attaches
+            {
+                let noun = target.terms().kernel;
+                let left = may_be_seen(noun, kernel.as_str(), task.token.as_str());
+                reporter.advice(left);
             }
             if let (Error::Aborted(aborted), Some(kernel)) = (error, &report.kernel)
                 && matches!(
@@ -154,9 +165,13 @@ pub(crate) fn finish(
 }
 
 /// What to do about a kernel that is busy with another execution.
-fn busy_advice(kernel: &KernelId) -> String {
+fn busy_advice(kernel: &KernelId, task: Task<'_>) -> String {
+    let see = match task.attaches {
+        true => format!("see it with `sorna attach {}`, ", task.token),
+        false => String::new(),
+    };
     format!(
-        "Nothing was executed. Wait for its end with --wait, or interrupt it with `sorna interrupt {kernel}`."
+        "Nothing was executed. Wait for its end with --wait, {see}or interrupt it with `sorna interrupt {kernel}`."
     )
 }
 
@@ -165,6 +180,14 @@ fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Tas
     let Some(result) = result else {
         return Exit::SUCCESS;
     };
+    if result.status == ExecutionStatus::Continued {
+        let (noun, token) = (task.target.terms().kernel, task.token);
+        reporter.clear();
+        reporter.info(format_args!(
+            "The program runs in the {noun}. See it with `sorna attach {token}`."
+        ));
+        return Exit::SUCCESS;
+    }
     if result.status == ExecutionStatus::ExecTimeout {
         match task.over_limit {
             Some(OverLimit { message, advice }) => {

@@ -1,6 +1,6 @@
 //! What the command says of a program that it leaves running in a kernel.
 
-use sorna::{Cleanup, Dialect, Ending, KernelId, RunReport};
+use sorna::{Cleanup, Dialect, Ending, KernelId, RunReport, SessionToken};
 
 use crate::reporter::Reporter;
 use crate::terms::Terms;
@@ -23,6 +23,7 @@ impl Program {
         reporter: &mut Reporter,
         dialect: Dialect,
         is_marked: bool,
+        see: Option<&SessionToken>,
     ) {
         let (Ending::Cancelled, Cleanup::Kept, Some(kernel)) =
             (&report.ending, &report.cleanup, &report.kernel)
@@ -31,6 +32,26 @@ impl Program {
         };
         let stop = stop(dialect, is_marked);
         let noun = Terms::of(dialect).kernel;
+        match (self, see) {
+            (Self::Runs, Some(token)) => reporter.info(format_args!(
+                "The program is still running in {noun} {kernel}, which is busy until it ends. See it with `sorna attach {token}`, or stop it with `sorna {stop} {kernel}`."
+            )),
+            (Self::Asks, Some(token)) => reporter.info(format_args!(
+                "The program is waiting for input in {noun} {kernel}, which stays busy. Answer it with `sorna attach {token}`, or stop it with `sorna {stop} {kernel}`."
+            )),
+            (program, _) => program.report_left(kernel, reporter, dialect, is_marked),
+        }
+    }
+
+    /// The same, where what is left cannot be seen.
+    fn report_left(
+        self,
+        kernel: &KernelId,
+        reporter: &mut Reporter,
+        dialect: Dialect,
+        is_marked: bool,
+    ) {
+        let (noun, stop) = (Terms::of(dialect).kernel, stop(dialect, is_marked));
         match self {
             Self::Runs if dialect == Dialect::BackendAi => {
                 reporter.info(may_run(kernel, dialect, is_marked));
@@ -57,6 +78,13 @@ pub(crate) fn may_run(kernel: &KernelId, dialect: Dialect, is_marked: bool) -> S
     let (noun, stop) = (Terms::of(dialect).kernel, stop(dialect, is_marked));
     format!(
         "The program may still run in {noun} {kernel}, and keep it busy. Stop it with `sorna {stop} {kernel}`."
+    )
+}
+
+/// What is said of a program that is left, and can be seen.
+pub(super) fn may_be_seen(noun: &str, kernel: &str, name: &str) -> String {
+    format!(
+        "The program may still run in {noun} {kernel}. See it with `sorna attach {name}`, or stop it with `sorna interrupt {name}`."
     )
 }
 

@@ -1,6 +1,7 @@
 //! `sorna run`.
 
 pub(crate) mod args;
+pub(crate) mod attach;
 mod drain;
 mod enqueue;
 pub(crate) mod env_file;
@@ -27,6 +28,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use sorna::blocking::{Run, SendMeter};
+use sorna::protocol::Execute;
 use sorna::{
     Dialect, Ending, Error, ExecutionEvent, ExecutionStatus, KernelId, RunEvent, RunPlan,
     SessionToken,
@@ -53,7 +55,7 @@ use crate::units::{count, time};
 use args::RunArgs;
 use finish::{Stop, Task, finish};
 use input::{Answer, Form, Given, Input, Wake};
-use left_running::{Program, may_run};
+use left_running::{Program, may_be_seen, may_run};
 use made::Made;
 use media::Gallery;
 use output::Output;
@@ -177,6 +179,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         idle_timeout: arguments.idle_timeout,
         pending: PendingLine::new(arguments.max_wait()),
         is_marked: false,
+        attaches: false,
         ready: None,
         over_limit: None,
         silence,
@@ -274,6 +277,8 @@ struct Session<'p> {
     pending: PendingLine,
     /// Whether the gateway keeps executions of several clients apart.
     is_marked: bool,
+    /// Whether it lets others see what runs in a kernel that is kept.
+    attaches: bool,
     /// The kernel, once it is there.
     ready: Option<KernelId>,
     /// If the program exceeded its time limit.
@@ -379,10 +384,12 @@ impl Session<'_> {
             remark: self.output.advice(),
             over_limit: self.over_limit.as_ref(),
             was_ready: self.ready.is_some(),
+            attaches: self.attaches,
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
         let (program, dialect, is_marked) = (self.program, self.dialect, self.is_marked);
-        program.report_if_left(&report, &mut self.reporter, dialect, is_marked);
+        let see = self.attaches.then_some(&self.token);
+        program.report_if_left(&report, &mut self.reporter, dialect, is_marked, see);
         sweep.finish(&mut self.reporter);
         if exit == Exit::SUCCESS && (self.output.has_lost() || !self.is_brought) {
             return Exit::FAILURE;
@@ -476,6 +483,13 @@ impl Session<'_> {
                     password: *is_password,
                 })
             }
+            RunEvent::ExecutionFinished(result) if result.status == ExecutionStatus::Continued => {
+                let detached = |kernel| {
+                    let token = &self.token;
+                    json::emit(&Event::Detached { kernel, token })
+                };
+                self.ready.as_ref().map_or(Ok(()), detached)
+            }
             RunEvent::ExecutionFinished(result) => json::emit(&Event::ExecutionFinished {
                 index: self.execution,
                 status: result.status.as_str(),
@@ -520,6 +534,9 @@ impl Session<'_> {
                     reporter.advice(NO_ECHO);
                 }
                 self.is_marked = self.run.has_marked_executions();
+                self.attaches = self.is_marked
+                    && !self.temporary
+                    && self.target.client.offers(Execute::ATTACH).unwrap_or(false);
                 self.wishes.note_marks(self.is_marked);
                 for remark in self.wishes.remarks(self.target, &kernel, is_new) {
                     reporter.advice(remark);
@@ -539,7 +556,8 @@ impl Session<'_> {
                         self.drain(&kernel)?;
                     }
                 }
-                if !self.temporary && self.dialect == Dialect::BackendAi {
+                // Where others can attach, what was left goes on, and blocks nothing for good.
+                if !self.temporary && self.dialect == Dialect::BackendAi && !self.attaches {
                     let kept = self.target.client.kernel(kernel.clone());
                     if left::free(self.target, &kept, &mut self.reporter) == State::Blocked {
                         return Err(Stop::Blocked(kernel));
@@ -602,7 +620,14 @@ impl Session<'_> {
         let kernel = self.ready.as_ref().filter(|_| !self.temporary);
         match (program, kernel) {
             (Program::Runs, Some(kernel)) => {
-                let words = may_run(kernel, self.dialect, self.is_marked);
+                let words = match self.attaches {
+                    true => may_be_seen(
+                        Terms::of(self.dialect).kernel,
+                        kernel.as_str(),
+                        self.token.as_str(),
+                    ),
+                    false => may_run(kernel, self.dialect, self.is_marked),
+                };
                 self.words.set(words);
             }
             (Program::Ended, Some(_)) => self.words.clear(),

@@ -78,7 +78,8 @@ pub(super) fn plan(
         .with_token(token.clone())
         .with_echo(arguments.echo)
         .with_piped_input(!io::stdin().is_terminal())
-        .with_detach_on_cancel(arguments.detach_on_interrupt);
+        .with_detach_on_cancel(arguments.detach_on_interrupt)
+        .with_detach(arguments.detach);
     let plan = if arguments.token.is_some() || arguments.session.enqueue {
         plan.keep_kernel()
     } else {

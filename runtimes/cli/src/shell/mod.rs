@@ -120,6 +120,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             remark: None,
             over_limit: None,
             was_ready: false,
+            attaches: false,
         };
         if temporary::has_ended(&report) {
             kept.is_gone();

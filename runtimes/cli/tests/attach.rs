@@ -1,0 +1,284 @@
+//! `sorna run --detach` and `sorna attach`, in both dialects.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use sorna_gateway::RunningGateway;
+
+use support::{backend_at, check, gateway, here, sorna_at, stub, wait, write};
+
+type At = fn(&Path, &RunningGateway) -> Command;
+
+const TOKEN: &str = "a-session";
+
+struct Lab {
+    gateway: RunningGateway,
+    directory: tempfile::TempDir,
+    at: At,
+    noun: &'static str,
+}
+
+impl Lab {
+    fn both() -> [Self; 2] {
+        [(sorna_at as At, "kernel"), (backend_at, "session")].map(|(at, noun)| Self {
+            gateway: gateway(),
+            directory: here(),
+            at,
+            noun,
+        })
+    }
+
+    fn sorna(&self, arguments: &[&str]) -> Command {
+        let mut command = (self.at)(self.directory.path(), &self.gateway);
+        command.args(arguments);
+        command
+    }
+
+    /// Starts code in a session of its language, and leaves it.
+    fn detach(&self, lang: &str, code: &str) -> String {
+        let token = format!("{TOKEN}-{lang}");
+        check(self.sorna(&["run", "-t", &token, "--detach", lang, "-c", code]))
+            .success()
+            .stdout_eq("")
+            .stderr_eq(format!(
+                "...\n∙ The program runs in the {}. See it with `sorna attach {token}`.\n",
+                self.noun
+            ));
+        token
+    }
+}
+
+fn signal(child: &Child) {
+    let id = i32::try_from(child.id()).expect("an ID");
+    kill_process(Pid::from_raw(id).expect("an ID"), Signal::INT).expect("it lives");
+}
+
+fn line(reader: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("text");
+    line
+}
+
+#[test]
+fn what_was_started_is_seen_later_with_its_exit_code() {
+    for lab in Lab::both() {
+        let sign = lab.directory.path().join("go");
+        for (lang, code) in [
+            (
+                "python3",
+                format!(
+                    "import os, sys, time\nprint('out', flush=True); print('err', file=sys.stderr, flush=True)\nwhile not os.path.exists({sign:?}): time.sleep(.01)\nprint('late'); sys.exit(3)"
+                ),
+            ),
+            (
+                "bash",
+                format!(
+                    "echo out; echo err >&2; until [ -e {sign:?} ]; do sleep 0.01; done; echo late; exit 3"
+                ),
+            ),
+        ] {
+            let token = lab.detach(lang, &code);
+            // Someone else's code has to wait, and is told who is there.
+            let busy = ["run", "-q", "-t", &token, lang, "-c", "1"];
+            check(lab.sorna(&busy)).code(1).stdout_eq("").stderr_eq(format!(
+                "✘ the kernel is busy: a snippet has been running for [..] s, started by sorna on [..] (process [..])\n\
+                 ∙ Nothing was executed. Wait for its end with --wait, see it with `sorna attach {token}`, or interrupt it with `sorna interrupt [..]`.\n",
+            ));
+            let mut attached = lab.sorna(&["attach", &token]).spawn().expect("sorna");
+            let mut stdout = BufReader::new(attached.stdout.take().expect("a pipe"));
+            assert_eq!(line(&mut stdout), "out\n", "{lang}");
+            std::fs::write(&sign, "").expect("a file");
+            assert_eq!(line(&mut stdout), "late\n", "{lang}");
+            assert_eq!(wait(&mut attached).code(), Some(3), "{lang}");
+            let mut errors = String::new();
+            let mut stderr = attached.stderr.take().expect("a pipe");
+            stderr.read_to_string(&mut errors).expect("text");
+            assert!(
+                errors.contains("Attached to") && errors.ends_with("err\n"),
+                "{errors}"
+            );
+            std::fs::remove_file(&sign).expect("a file");
+            check(lab.sorna(&["attach", &token])).code(125).stdout_eq("").stderr_eq(
+                "✘ there is nothing to attach to in [..]: nothing runs, and all output was received\n",
+            );
+        }
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn what_has_ended_meanwhile_is_shown_and_files_are_run() {
+    for lab in Lab::both() {
+        write(
+            lab.directory.path(),
+            &[("main.sh", "echo from a file; exit 5\n")],
+        );
+        check(lab.sorna(&["run", "-q", "-t", TOKEN, "--detach", "bash", "main.sh"]))
+            .success()
+            .stdout_eq("")
+            .stderr_eq("");
+        support::eventually("it has ended", || {
+            let log = lab.sorna(&["logs", TOKEN]).output().expect("sorna");
+            log.stdout == b"from a file\n"
+        });
+        check(lab.sorna(&["attach", "-q", TOKEN]))
+            .code(5)
+            .stdout_eq("from a file\n")
+            .stderr_eq("");
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn questions_are_answered_by_who_attaches() {
+    for lab in Lab::both() {
+        for (lang, code) in [
+            ("python3", "name = input('name? '); print('hello', name)"),
+            ("bash", "read -p 'name? ' name; echo hello $name"),
+        ] {
+            let token = lab.detach(lang, code);
+            let mut attach = lab.sorna(&["attach", "-q", &token]);
+            let mut attached = attach.stdin(Stdio::piped()).spawn().expect("sorna");
+            let mut stdin = attached.stdin.take().expect("a pipe");
+            stdin.write_all(b"world\n").expect("it reads");
+            drop(stdin);
+            let output = attached.wait_with_output().expect("output");
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.ends_with("hello world\n"), "{lang}: {output:?}");
+            assert!(output.status.success(), "{lang}: {output:?}");
+        }
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn ctrl_c_interrupts_and_the_session_keeps_its_state() {
+    for lab in Lab::both() {
+        let (define, use_it) = ("x=41", "echo $((x + 1))");
+        let token = format!("{TOKEN}-bash");
+        check(lab.sorna(&["run", "-q", "-t", &token, "bash", "-c", define])).success();
+        lab.detach("bash", "echo begun; sleep 1000; echo not reached");
+        let mut attached = lab.sorna(&["attach", "-q", &token]).spawn().expect("sorna");
+        let mut stdout = BufReader::new(attached.stdout.take().expect("a pipe"));
+        assert_eq!(line(&mut stdout), "begun\n");
+        signal(&attached);
+        assert_eq!(wait(&mut attached).code(), Some(130));
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).expect("text");
+        assert_eq!(rest, "");
+        check(lab.sorna(&["run", "-q", "-t", &token, "bash", "-c", use_it]))
+            .success()
+            .stdout_eq("42\n");
+        // Or it is left, and goes on.
+        let sign = lab.directory.path().join("go");
+        lab.detach(
+            "bash",
+            &format!("echo begun; until [ -e {sign:?} ]; do sleep 0.01; done; echo late"),
+        );
+        let mut attached = lab.sorna(&["attach", "--detach-on-interrupt", &token]);
+        let mut attached = attached.spawn().expect("sorna");
+        let mut stdout = BufReader::new(attached.stdout.take().expect("a pipe"));
+        assert_eq!(line(&mut stdout), "begun\n");
+        signal(&attached);
+        assert_eq!(wait(&mut attached).code(), Some(130));
+        let mut errors = String::new();
+        let mut stderr = attached.stderr.take().expect("a pipe");
+        stderr.read_to_string(&mut errors).expect("text");
+        assert!(
+            errors.contains(&format!("See it with `sorna attach {token}`")),
+            "{errors}"
+        );
+        std::fs::write(&sign, "").expect("a file");
+        let again = lab
+            .sorna(&["attach", "-q", &token])
+            .output()
+            .expect("sorna");
+        assert!(again.status.success(), "{again:?}");
+        assert!(again.stdout.ends_with(b"late\n"), "{again:?}");
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn json_has_events_of_both() {
+    for lab in Lab::both() {
+        let events = |command: &mut Command| {
+            let output = command.output().expect("sorna runs");
+            let text = String::from_utf8(output.stdout).expect("text");
+            let lines = text.lines();
+            lines
+                .map(|line| serde_json::from_str(line).expect("JSON"))
+                .collect::<Vec<Value>>()
+        };
+        let code = "echo out; exit 3";
+        let run = ["run", "--json", "-t", TOKEN, "--detach", "bash", "-c", code];
+        let run = events(&mut lab.sorna(&run));
+        let detached = run.iter().find(|it| it["event"] == "detached");
+        let detached = detached.unwrap_or_else(|| panic!("{run:?}"));
+        assert_eq!(detached["token"], TOKEN);
+        let last = run.last().expect("a line");
+        assert_eq!(
+            (&last["event"], &last["exitCode"]),
+            (&"finished".into(), &0.into())
+        );
+        let attach = events(&mut lab.sorna(&["attach", "--json", TOKEN]));
+        assert_eq!(attach[0]["event"], "attached", "{attach:?}");
+        assert_eq!(attach[0]["kernel"], detached["kernel"]);
+        let text = attach.iter().filter(|it| it["event"] == "stdout");
+        let text: String = text.filter_map(|it| it["text"].as_str()).collect();
+        assert_eq!(text, "out\n", "{attach:?}");
+        let last = attach.last().expect("a line");
+        assert_eq!(
+            (&last["event"], &last["exitCode"]),
+            (&"finished".into(), &3.into())
+        );
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn what_cannot_be_detached_or_attached_is_said() {
+    let [lab, _other] = Lab::both();
+    check(lab.sorna(&["run", "--detach", "bash", "-c", "1"]))
+        .code(2)
+        .stderr_eq("...\n[..]--detach needs -t NAME: a temporary kernel is destroyed when the command ends, and the program with it\n...\n");
+    for option in ["--local", "--show-files", "--detach-on-interrupt"] {
+        check(lab.sorna(&["run", "-t", TOKEN, "--detach", option, "bash", "-c", "1"])).code(2);
+    }
+    assert_eq!(lab.gateway.stats().requests, 0);
+    check(lab.sorna(&["attach", "nothing-here"])).code(1).stderr_eq(
+        "✘ [..]\n∙ nothing-here was taken as a kernel ID. `sorna run` and `sorna shell` show the ID, if they are not --quiet.\n",
+    );
+    // The gateway of 2017.
+    let address = stub::stub(|request| {
+        Some(match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/v2") => (200, r#"{"version": "v2.20170315"}"#.to_owned()),
+            ("POST", "/v2/kernel/create") => (201, r#"{"kernelId": "k1"}"#.to_owned()),
+            _ => (
+                404,
+                r#"{"type": "https://api.sorna.io/probs/kernel-not-found", "title": "No."}"#
+                    .to_owned(),
+            ),
+        })
+    });
+    for (arguments, what, code) in [
+        (&["attach", "k1"][..], "attaching to what runs", 2),
+        (
+            &["run", "-q", "-t", TOKEN, "--detach", "bash", "-c", "1"],
+            "executions without a client",
+            1,
+        ),
+    ] {
+        let mut command = stub::at(support::sorna(lab.directory.path()), address);
+        command.args(["--api", "sorna"]).args(arguments);
+        check(command).code(code).stderr_eq(format!(
+            "✘ the gateway does not offer {what}[..]\n∙ Gateways of `sorna serve` have it; others do not.\n"
+        ));
+    }
+    lab.gateway.stop();
+}
