@@ -3,7 +3,10 @@
 
 mod common;
 
-use common::{Client, gateway_with, wait_until};
+use std::io::Write;
+use std::time::SystemTime;
+
+use common::{Client, gateway_with, read_response, wait_until};
 use sorna_core::{Execute, ExecuteMode, ExecutionStatus};
 
 const MIB: u64 = 1 << 20;
@@ -121,4 +124,87 @@ fn an_upload_without_room_is_rejected_and_stores_nothing() {
     let (_, result) = client.query(&kernel, "rm b");
     assert_eq!(result.status, ExecutionStatus::Finished);
     client.upload(&kernel, &[("d", &large)]).unwrap();
+}
+
+/// The same request without a length: its body in one chunk, without the last one.
+fn in_a_chunk(request: &[u8]) -> Vec<u8> {
+    let end = request.windows(4).position(|part| part == b"\r\n\r\n");
+    let (head, body) = request.split_at(end.unwrap() + 4);
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    let lines = head.lines().filter(|line| !line.is_empty());
+    let is_length = |line: &&str| line.to_lowercase().starts_with("content-length:");
+    let mut head: String = lines
+        .filter(|line| !is_length(line))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    head += &format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+    [head.as_bytes(), body, b"\r\n"].concat()
+}
+
+#[test]
+fn uploads_that_do_not_say_how_long_they_are_have_no_room_twice() {
+    let gateway = gateway_with(|config| config.with_max_disk(3 * MIB));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let large = vec![b'x'; 900 * 1024];
+    let mut open = Vec::new();
+    let (mut refused, mut text) = (0, String::new());
+    for number in 0..6 {
+        let names = [format!("a{number}"), format!("b{number}")];
+        let files: Vec<_> = names.iter().map(|name| (&**name, &*large)).collect();
+        let upload = client.upload_of(&kernel, &files);
+        let request = in_a_chunk(&client.bytes_of(&upload, SystemTime::now()));
+        let mut stream = client.connect();
+        stream.write_all(&request).unwrap();
+        open.push(stream);
+    }
+    for mut stream in open {
+        // The gateway may have answered already.
+        let _ = stream.write_all(b"0\r\n\r\n");
+        let answer = read_response(&mut stream);
+        if answer.status() != 204 {
+            refused += 1;
+            text = String::from_utf8(answer.into_body().to_vec()).unwrap();
+        }
+    }
+    assert!(refused >= 5, "{refused}");
+    assert!(text.contains("disk limit of 3 MiB"), "{text}");
+    // What was kept for them is free again.
+    client.query(&kernel, "rm -f *");
+    let files = [("c", &*large), ("d", &large)];
+    client.upload(&kernel, &files).unwrap();
+}
+
+#[test]
+fn uploads_add_no_more_files_and_directories_than_there_may_be() {
+    let gateway = gateway_with(|config| config.with_max_files(100));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let directories = "d/".repeat(90);
+    let of = |file: &str| format!("{directories}{file}");
+    client.upload(&kernel, &[(&of("file"), b"1")]).unwrap();
+    // What is there already takes no more.
+    client.upload(&kernel, &[(&of("file"), b"2")]).unwrap();
+    let many: Vec<String> = (0..15).map(|number| number.to_string()).collect();
+    let many: Vec<_> = many.iter().map(|name| (&**name, &b"x"[..])).collect();
+    let deep = format!("{}file", "e/".repeat(30));
+    let too_long = format!("{}file", "f/".repeat(2_000));
+    for (files, expected) in [
+        (&many[..], "limit of 100 files and directories, of which"),
+        (
+            &[(&*deep, &b"x"[..])],
+            "limit of 100 files and directories, of which",
+        ),
+        (&[(&*too_long, &b"x"[..])], "is longer than 3500 bytes"),
+    ] {
+        let error = client.upload(&kernel, files).unwrap_err().to_string();
+        assert!(error.to_lowercase().contains(expected), "{error}");
+    }
+    assert_eq!(
+        client
+            .run(&kernel, &format!("cat {}", of("file")))
+            .finished()
+            .0,
+        "2"
+    );
 }

@@ -113,7 +113,9 @@ impl Context {
                 return Err(ProblemKind::InvalidApiParams.reply_with(detail));
             }
         };
-        let room = tokio::task::spawn_blocking(move || kernel.kernel.reserve_disk(length)).await;
+        let most = limits.file_size.saturating_mul(limits.files as u64);
+        let reserve = move || kernel.kernel.reserve_disk(length, most);
+        let room = tokio::task::spawn_blocking(reserve).await;
         let room = room
             .map_err(|_| ProblemKind::ServiceUnavailable.reply())?
             .map_err(upload::no_room)?;
@@ -127,9 +129,9 @@ impl Context {
                 pace: Some(Pace::from_now(self.body_timeout)),
                 ..limits
             };
-            return upload::store(call.body, content_type, home, limits, &room).await;
+            return upload::store(call.body, content_type, home, limits, room).await;
         }
-        let stored = upload::store(call.body, content_type, home, limits, &room);
+        let stored = upload::store(call.body, content_type, home, limits, room);
         let stored = tokio::time::timeout(self.body_timeout, stored).await;
         entry.kernel.touch();
         stored.map_err(|_| ProblemKind::GenericBadRequest.reply_with("upload too slow"))?

@@ -74,6 +74,9 @@ impl Pace {
 /// The most bytes before the first part, and of the head of each.
 const PART_HEAD: u64 = 16 * 1024;
 
+/// The longest path in the work directory: programs open none that is much longer, and what is deeper is not counted.
+const LONGEST_PATH: usize = 3500;
+
 /// A file that has arrived: its temporary path and its destination.
 #[derive(Debug)]
 struct Arrived {
@@ -101,7 +104,7 @@ pub(crate) async fn store(
     content_type: &str,
     home: &Home,
     limits: UploadLimits,
-    room: &Reservation,
+    room: Reservation,
 ) -> Result<(), ProblemReply> {
     let boundary = multer::parse_boundary(content_type)
         .map_err(|_| bad("the body is not multipart/form-data with a boundary"))?;
@@ -137,6 +140,8 @@ pub(crate) async fn store(
                 limits.files
             )));
         }
+        room.check_files(arrived.len() as u64 + 1)
+            .map_err(no_room)?;
         let name = field
             .headers()
             .get(http::header::CONTENT_DISPOSITION)
@@ -168,7 +173,7 @@ pub(crate) async fn store(
             pace: limits.pace,
             mode,
         };
-        total += write_part(field, home, part, room).await?;
+        total += write_part(field, home, part, &room).await?;
         arrived.push(Arrived {
             staged,
             target,
@@ -181,9 +186,11 @@ pub(crate) async fn store(
     let moved = tokio::task::spawn_blocking(move || {
         // The directory must exist until the files have been moved out of it.
         let _staging = staging;
+        let is_file = |file: &&Arrived| !file.is_directory();
+        let mut files = arrived.iter().filter(is_file).count() as u64;
         let places = arrived
             .iter()
-            .map(|file| Place::prepare(&own, file))
+            .map(|file| Place::prepare(&own, file, &room, &mut files))
             .collect::<Result<Vec<_>, _>>()?;
         let now = SystemTime::now();
         let mut both = arrived.iter().zip(places);
@@ -244,6 +251,7 @@ async fn write_part(
         file.write_all(&bytes)
             .await
             .map_err(|error| internal(&error, path))?;
+        room.arrived(bytes.len() as u64);
     }
     file.flush().await.map_err(|error| internal(&error, path))?;
     Ok(size)
@@ -273,8 +281,18 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Makes missing directories, and checks whether the file can be put there.
-    fn prepare(home: &Home, file: &'a Arrived) -> Result<Self, ProblemReply> {
+    /// Makes missing directories, which add to these `files`, and checks whether the file can be put there.
+    fn prepare(
+        home: &Home,
+        file: &'a Arrived,
+        room: &Reservation,
+        files: &mut u64,
+    ) -> Result<Self, ProblemReply> {
+        if file.target.as_os_str().len() > LONGEST_PATH {
+            return Err(rejected(&format!(
+                "the name of a file, with its directories, is longer than {LONGEST_PATH} bytes"
+            )));
+        }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         let failed = |errno| cannot_store(file, errno);
         let mut directory =
@@ -291,6 +309,11 @@ impl<'a> Place<'a> {
             .peekable();
         while let Some(part) = parts.next() {
             let part: &OsStr = part.as_os_str();
+            if let Err(reason) = room.check_files(*files + 1)
+                && rustix::fs::statat(&directory, part, AtFlags::SYMLINK_NOFOLLOW).is_err()
+            {
+                return Err(no_room(reason));
+            }
             let is_new = match rustix::fs::mkdirat(&directory, part, Mode::RWXU) {
                 Ok(()) => true,
                 Err(Errno::EXIST) => false,
@@ -299,6 +322,7 @@ impl<'a> Place<'a> {
             directory =
                 rustix::fs::openat(&directory, part, flags, Mode::empty()).map_err(failed)?;
             if is_new {
+                *files += 1;
                 home.give(&directory)
                     .map_err(|error| internal(&error, home.root()))?;
             }
@@ -440,7 +464,7 @@ mod tests {
     }
 
     fn put(home: &Home, file: Arrived) -> Result<(), ProblemReply> {
-        Place::prepare(home, &file)?.take(&file, SystemTime::now())
+        Place::prepare(home, &file, &Reservation::default(), &mut 0)?.take(&file, SystemTime::now())
     }
 
     #[test]

@@ -33,14 +33,25 @@ pub(crate) enum DiskCheck {
 }
 
 /// Room for an upload, until it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Reservation {
-    /// In bytes; `None` if there is no limit.
-    room: Option<u64>,
-    /// What the limit is and how much of it is used.
-    text: String,
-    bytes: u64,
+    /// `None` if there is no limit.
+    room: Option<Room>,
+    /// How many bytes are reserved that have not arrived.
+    ahead: AtomicU64,
     reserved: Arc<AtomicU64>,
+}
+
+/// What an upload may take.
+#[derive(Debug)]
+struct Room {
+    /// In bytes.
+    bytes: u64,
+    /// Files and directories.
+    files: u64,
+    /// What the limit on bytes is, and how much of it is used.
+    text: String,
+    limit: DiskLimit,
 }
 
 impl Kernel {
@@ -114,49 +125,95 @@ impl Kernel {
         DiskCheck::Killed
     }
 
-    /// Reserves room for an upload of this many bytes, if its client says how many. Blocks.
+    /// Reserves room for an upload of this many bytes, if its client says how many, otherwise for as much as there is room
+    /// for, and `most` at most. Blocks.
     ///
     /// # Errors
     ///
     /// Why there is no room.
-    pub(crate) fn reserve_disk(&self, bytes: Option<u64>) -> Result<Reservation, String> {
-        let reserved = Arc::clone(&self.disk.reserved);
+    pub(crate) fn reserve_disk(
+        &self,
+        bytes: Option<u64>,
+        most: u64,
+    ) -> Result<Reservation, String> {
         let limit = self.setup.confined.bounds().disk;
         let found = limit.map(|limit| disk::measure(&self.disk_root(), &[], limit));
         let (Some(limit), Some(Ok(found))) = (limit, found) else {
-            return Ok(Reservation {
-                room: None,
-                text: String::new(),
-                bytes: 0,
-                reserved,
-            });
-        };
-        let bytes = bytes.unwrap_or_default();
-        let others = reserved.fetch_add(bytes, Ordering::Relaxed);
-        let taken = found.bytes.saturating_add(others);
-        let reservation = Reservation {
-            room: Some(limit.bytes.saturating_sub(taken)),
-            text: format!(
-                "the kernel has a disk limit of {}, of which {} are used",
-                size(limit.bytes),
-                rounded(taken)
-            ),
-            bytes,
-            reserved,
+            return Ok(Reservation::default());
         };
         if found.files >= limit.files || found.is_uncountable {
             return Err(exceeded(found, limit).unwrap_or_else(|| files_text(limit)));
         }
-        reservation.check(bytes)?;
-        Ok(reservation)
+        let left = limit.bytes.saturating_sub(found.bytes);
+        let (mut wanted, mut others) = (0, 0);
+        let reserved = Arc::clone(&self.disk.reserved);
+        let _ = reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| {
+            others = all;
+            let left = left.saturating_sub(all);
+            wanted = bytes.unwrap_or(most.min(left));
+            (wanted <= left).then_some(all.saturating_add(wanted))
+        });
+        let mut text = format!(
+            "the kernel has a disk limit of {}, of which {} are used",
+            size(limit.bytes),
+            rounded(found.bytes)
+        );
+        if others > 0 {
+            text += &format!(
+                ", and {} are kept for other uploads that arrive now",
+                rounded(others)
+            );
+        }
+        let room = Room {
+            bytes: left.saturating_sub(others),
+            files: limit.files - found.files,
+            text: text + "; remove files, or create a kernel with more room",
+            limit,
+        };
+        if wanted > room.bytes {
+            return Err(room.text);
+        }
+        Ok(Reservation {
+            room: Some(Room {
+                // No more than what others do not count on.
+                bytes: bytes.map_or(wanted, |_| room.bytes),
+                ..room
+            }),
+            ahead: AtomicU64::new(wanted),
+            reserved,
+        })
     }
 }
 
 impl Reservation {
     /// Whether there is room for this many bytes.
     pub(crate) fn check(&self, bytes: u64) -> Result<(), String> {
-        match self.room {
-            Some(room) if bytes > room => Err(self.text.clone()),
+        match &self.room {
+            Some(room) if bytes > room.bytes => Err(room.text.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that so many more bytes are on the disk, where they are seen: they are not to count twice.
+    pub(crate) fn arrived(&self, bytes: u64) {
+        let mut taken = 0;
+        let _ = self
+            .ahead
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ahead| {
+                taken = ahead.min(bytes);
+                Some(ahead - taken)
+            });
+        self.reserved.fetch_sub(taken, Ordering::Relaxed);
+    }
+
+    /// Whether there is room for this many files and directories.
+    pub(crate) fn check_files(&self, files: u64) -> Result<(), String> {
+        match &self.room {
+            Some(room) if files > room.files => Err(format!(
+                "the kernel has a {}, of which {} are left; remove some",
+                files_text(room.limit),
+                room.files
+            )),
             _ => Ok(()),
         }
     }
@@ -164,7 +221,8 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        self.reserved.fetch_sub(ahead, Ordering::Relaxed);
     }
 }
 

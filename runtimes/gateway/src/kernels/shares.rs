@@ -58,7 +58,11 @@ impl Owned {
     /// 412 `quota-exceeded` if the key would have more than its share.
     pub(super) fn add(&mut self, portion: Portion, share: &Share) -> Result<(), ProblemReply> {
         if self.kernels >= share.kernels {
-            return Err(ProblemKind::QuotaExceeded.reply());
+            let detail = format!(
+                "a key may have {} kernels at a time; destroy one",
+                share.kernels
+            );
+            return Err(ProblemKind::QuotaExceeded.reply_with(&detail));
         }
         self.check(portion, share)?;
         self.kernels += 1;

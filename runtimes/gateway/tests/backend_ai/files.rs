@@ -117,7 +117,9 @@ fn downloads_that_are_not_taken_keep_others_waiting_and_large_ones_are_refused()
     let (status, problem) = client.json("POST", target, &body);
     assert_ne!(status, 200);
     assert!(
-        problem.to_string().contains("more than 1073741824 bytes"),
+        problem
+            .to_string()
+            .contains("more than 1024 MiB in one download"),
         "{problem}"
     );
 

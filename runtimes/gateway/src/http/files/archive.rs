@@ -11,6 +11,7 @@ use rustix::fs::{FileType, Stat};
 use tar::{Builder, EntryType, Header};
 
 use super::tree;
+use crate::kernel::size;
 
 /// How large all archives of one download may be, in bytes.
 pub(super) const MAX_SIZE: u64 = 1024 * 1024 * 1024;
@@ -33,7 +34,7 @@ pub(super) fn of(
         left: *left,
     };
     let mut archive = Builder::new(limited);
-    let mut count = 0;
+    let mut count = 1;
     add(&mut archive, opened, Path::new(name), &mut count, 0)?;
     let limited = archive.into_inner()?;
     *left = limited.left;
@@ -52,11 +53,10 @@ fn add(
     depth: usize,
 ) -> io::Result<()> {
     let stat = rustix::fs::fstat(&file)?;
-    *count += 1;
-    if *count > MAX_FILES || depth > MAX_DEPTH {
-        return Err(io::Error::other(
-            "too many files or directories in directories",
-        ));
+    if depth > MAX_DEPTH {
+        return Err(io::Error::other(format!(
+            "more than {MAX_DEPTH} directories in each other, which must be downloaded in parts"
+        )));
     }
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
@@ -74,7 +74,7 @@ fn add(
             let mut own = header(EntryType::Directory, 0, &stat);
             archive.append_data(&mut own, name, io::empty())?;
             let directory = OwnedFd::from(file);
-            for below in names(&directory)? {
+            for below in names(&directory, count)? {
                 let stat =
                     rustix::fs::statat(&directory, &below, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
                 let kind = stat
@@ -87,7 +87,6 @@ fn add(
                 if let Ok(stat) = stat
                     && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
                 {
-                    *count += 1;
                     let target = rustix::fs::readlinkat(&directory, &below, Vec::new())?;
                     let mut link = header(EntryType::Symlink, 0, &stat);
                     let target = OsStr::from_bytes(target.to_bytes());
@@ -100,15 +99,19 @@ fn add(
     }
 }
 
-fn names(directory: &OwnedFd) -> io::Result<Vec<PathBuf>> {
+/// What is in a directory, which is added to the count.
+fn names(directory: &OwnedFd, count: &mut usize) -> io::Result<Vec<PathBuf>> {
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        if names.len() > MAX_FILES {
-            return Err(io::Error::other("too many files"));
-        }
         if !matches!(name.to_bytes(), b"." | b"..") {
+            *count += 1;
+            if *count > MAX_FILES {
+                return Err(io::Error::other(format!(
+                    "more than {MAX_FILES} files, which must be downloaded in parts"
+                )));
+            }
             names.push(PathBuf::from(OsStr::from_bytes(name.to_bytes())));
         }
     }
@@ -128,7 +131,10 @@ fn header(kind: EntryType, size: u64, stat: &Stat) -> Header {
 }
 
 fn too_large() -> io::Error {
-    io::Error::other(format!("more than {MAX_SIZE} bytes"))
+    let most = size(MAX_SIZE);
+    io::Error::other(format!(
+        "more than {most} in one download: download its parts, or each file alone"
+    ))
 }
 
 /// A file that does not become larger than this.
