@@ -36,6 +36,12 @@ impl Server {
         }
     }
 
+    /// The ID of its process.
+    #[allow(dead_code, reason = "not every benchmark needs it")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it, and waits for its end.
     #[allow(dead_code, reason = "not every benchmark does that")]
     pub fn kill(&mut self) {

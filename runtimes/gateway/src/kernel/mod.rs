@@ -6,6 +6,7 @@ mod channel;
 mod check;
 mod confine;
 mod console;
+mod crowd;
 mod decode;
 mod disk;
 mod disk_check;
@@ -54,6 +55,7 @@ mod waits;
 
 pub(crate) use confine::{Bounds, BoxProgram, Census, Confinement, Cores, Rules, size};
 pub use confine::{ClosedPlace, Isolation};
+pub(crate) use crowd::Crowd;
 pub(crate) use disk::DiskLimit;
 pub(crate) use disk_check::{DiskCheck, Reservation};
 pub(crate) use driver::KernelStartError;

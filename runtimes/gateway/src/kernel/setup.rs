@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::confine::Confined;
+use super::crowd::Crowd;
 use super::home::Home;
 use super::language::Installed;
 use super::launch::Launcher;
@@ -51,6 +52,8 @@ pub(crate) struct Setup {
     /// The access key whose kernel it is.
     pub(crate) owner: String,
     pub(crate) stock: Arc<Stock>,
+    /// The programs that run in all kernels of the gateway.
+    pub(crate) crowd: Arc<Crowd>,
     pub(crate) shared_files: SharedFiles,
 }
 

@@ -367,6 +367,7 @@ impl Kernels {
             confined,
             owner,
             stock: Arc::clone(&self.stock),
+            crowd: Arc::clone(&self.crowd),
             shared_files: SharedFiles::new(),
         })
     }

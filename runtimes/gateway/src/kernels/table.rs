@@ -15,8 +15,8 @@ use super::shares::{Owned, Portion, Share};
 use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::kernel::{
-    Bounds, ClosedPlace, Confinement, DiskLimit, Isolation, Kernel, Languages, Launcher, Log,
-    ProcessTable, Stock,
+    Bounds, ClosedPlace, Confinement, Crowd, DiskLimit, Isolation, Kernel, Languages, Launcher,
+    Log, ProcessTable, Stock,
 };
 use crate::keys::Keys;
 use crate::lock::lock;
@@ -44,6 +44,7 @@ pub(crate) struct Kernels {
     pub(super) memory_disk: Option<u64>,
     pub(super) console_limit: usize,
     pub(super) stock: Arc<Stock>,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) exec_timeout: Duration,
     pub(super) idle_timeout: Duration,
     /// The most that clients may ask for.
@@ -137,6 +138,7 @@ impl Kernels {
             memory_disk: config.memory_disk(),
             console_limit: config.max_console_size(),
             stock: Arc::default(),
+            crowd: Arc::default(),
             exec_timeout: config.exec_timeout(),
             idle_timeout: config.idle_timeout(),
             max_idle_timeout: config.max_idle_timeout(),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, KernelStartError};
+use crate::kernel::crowd::Member;
 use crate::kernel::decode::Utf8Decoder;
 use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
@@ -21,8 +22,6 @@ use crate::kernel::state::Shared;
 
 /// How soon after its start a program is first checked for waiting for input.
 const FIRST_POLL: Duration = Duration::from_millis(5);
-/// How often it is checked in the long run.
-const LAST_POLL: Duration = Duration::from_millis(50);
 /// How often it is checked whether a program that may go on without the input that it asked for still waits.
 const ASKED_POLL: Duration = Duration::from_millis(100);
 
@@ -94,6 +93,8 @@ pub(super) struct Run {
     pub(super) signal_at: Option<Instant>,
     /// What was there before it was interrupted, and when to look for those that have lost that.
     pub(super) missed: Option<(Instant, Before)>,
+    /// It is one of those that run.
+    pub(super) _member: Member,
     /// The processes that were in the kernel's box or control group before the run, if it has one.
     pub(super) bystanders: Vec<u32>,
 }
@@ -207,8 +208,9 @@ impl InputPoll {
         }
     }
 
-    pub(super) fn back_off(&mut self, now: Instant) {
-        self.interval = (self.interval * 2).min(LAST_POLL.max(self.interval));
+    /// Not beyond this interval, unless it is longer already.
+    pub(super) fn back_off(&mut self, now: Instant, most: Duration) {
+        self.interval = (self.interval * 2).min(most.max(self.interval));
         self.next = now + self.interval;
     }
 }

@@ -48,6 +48,7 @@ impl Driver {
             interrupted: None,
             signal_at: None,
             missed: None,
+            _member: self.setup.crowd.join(),
             bystanders: self.setup.confined.bystanders(),
         };
         match plan {

@@ -59,7 +59,8 @@ impl Driver {
             before.repeat();
         }
         if self.may_poll_input() && now >= self.input_poll.next {
-            self.input_poll.back_off(now);
+            let most = self.setup.crowd.interval();
+            self.input_poll.back_off(now, most);
             self.poll_input();
         }
     }
