@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use pty_process::Size;
-use pty_process::blocking::{Command, Pty, open};
+use pty_process::blocking::{Command, Pts, Pty, open};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, tcgetattr};
 use snapbox::cmd::cargo_bin;
@@ -89,6 +89,40 @@ impl Terminal {
         for (name, value) in environment {
             command = command.env(name, value);
         }
+        Self::begin(command, pty, pts)
+    }
+
+    /// A line of a shell, in which `sorna` speaks this dialect with this gateway, without colors and spinners, in a wide
+    /// window.
+    pub(crate) fn in_shell(
+        directory: &Path,
+        gateway: &RunningGateway,
+        is_backend: bool,
+        line: &str,
+    ) -> Self {
+        let (pty, pts) = open().expect("a terminal");
+        pty.resize(Size::new(30, 300)).expect("a size");
+        let path = std::env::var("PATH").expect("it is set");
+        let binaries = cargo_bin!("sorna").parent().expect("a directory");
+        let prefix = if is_backend { "BACKEND" } else { "SORNA" };
+        let command = Command::new("bash")
+            .args(["--norc", "-c", line])
+            .current_dir(directory)
+            .env_clear()
+            .env("PATH", format!("{}:{path}", binaries.display()))
+            .env("LANG", "C.UTF-8")
+            .env("TERM", "xterm-256color")
+            .env("NO_COLOR", "1")
+            .env("CI", "1")
+            .env("TMPDIR", directory)
+            .env("XDG_STATE_HOME", directory.join(".state"))
+            .env(format!("{prefix}_ENDPOINT"), gateway.endpoint())
+            .env(format!("{prefix}_ACCESS_KEY"), gateway.access_key())
+            .env(format!("{prefix}_SECRET_KEY"), gateway.secret_key());
+        Self::begin(command, pty, pts)
+    }
+
+    fn begin(command: Command, pty: Pty, pts: Pts) -> Self {
         let child = command.spawn(pts).expect("sorna runs");
         let (send, output) = channel();
         let mut reader =
@@ -141,6 +175,12 @@ impl Terminal {
     /// Waits until this was printed, and drops everything up to its end.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
+        self.shown(text);
+    }
+
+    /// The same, and returns what is dropped.
+    #[track_caller]
+    pub(crate) fn shown(&mut self, text: &str) -> String {
         while !self.seen.contains(text) {
             match self.output.recv_timeout(PATIENCE) {
                 Ok(bytes) => self.note(&bytes),
@@ -148,7 +188,7 @@ impl Terminal {
             }
         }
         let end = self.seen.find(text).expect("it is there") + text.len();
-        self.seen.drain(..end);
+        self.seen.drain(..end).collect()
     }
 
     /// Waits for its end; returns everything that was not dropped.
