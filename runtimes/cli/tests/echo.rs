@@ -49,10 +49,15 @@ fn values_are_events_of_their_own_with_all_forms() {
 #[test]
 fn where_there_are_no_values_that_is_said() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut command = sorna(directory.path());
-    command.args(["run", "--local", "-q", "--echo", "bash", "-c", "echo 1"]);
-    check(command).success().stdout_eq("1\n").stderr_eq(
-        "∙ --echo has no effect here: gateways of `sorna serve` send the values of expressions, \
-         in python3, nodejs, ruby, lua, perl and r.\n",
-    );
+    for (language, code) in [
+        ("bash", "echo 1"),
+        ("c", "#include <stdio.h>\nint main() { puts(\"1\"); }"),
+    ] {
+        let mut command = sorna(directory.path());
+        command.args(["run", "--local", "-q", "--echo", language, "-c", code]);
+        check(command).success().stdout_eq("1\n").stderr_eq(format!(
+            "∙ --echo has no effect in {language}: values of expressions are sent in python3, nodejs, \
+             ruby, lua, perl and r.\n",
+        ));
+    }
 }

@@ -339,6 +339,33 @@ fn a_kernel_with_a_token_is_kept() {
 }
 
 #[test]
+fn whether_the_session_existed_is_said() {
+    let (gateway, directory) = (gateway(), here());
+    for (language, words) in [
+        ("python3", &["is ready, and new."][..]),
+        ("python3", &["is ready."]),
+        (
+            "bash",
+            &[
+                "is ready, and new.",
+                "This token has another kernel already, of python3",
+            ],
+        ),
+    ] {
+        let arguments = ["-t", "my-session", language];
+        let mut terminal =
+            Terminal::start_command("repl", directory.path(), Some(&gateway), &arguments);
+        for words in words {
+            terminal.shows(words);
+        }
+        prompts(&mut terminal);
+        terminal.types("\x04");
+        assert_eq!(terminal.ends(), Some(0));
+    }
+    gateway.stop();
+}
+
+#[test]
 fn a_kernel_that_is_gone_is_replaced_and_the_new_one_destroyed() {
     let (gateway, directory) = (gateway(), here());
     let mut terminal = open(directory.path(), &gateway, "sorna", &["python3"]);
@@ -393,7 +420,7 @@ fn without_a_terminal_there_is_advice() {
     let mut command = sorna(directory.path());
     command.args(["repl", "--local", "python3"]);
     check(command).code(2).stdout_eq("").stderr_eq(
-        "✘ a prompt needs a terminal, and standard input is none\n\
+        "✘ a prompt needs a terminal, and standard input is not one\n\
          ∙ To run code from a file or a pipe, use `sorna run LANG < FILE`, or `COMMAND | sorna run LANG`.\n",
     );
 }

@@ -177,7 +177,7 @@ fn keys_come_from_a_file_or_the_environment() {
     }
     let log = served.stop(Signal::TERM);
     assert!(
-        log.contains("keys contains keys and is readable by others; run chmod 600 keys"),
+        log.contains("\"keys\" contains keys and is readable by others; run chmod 600 keys"),
         "{log}"
     );
     assert!(!log.contains("it's-two"), "{log}");

@@ -176,7 +176,7 @@ fn a_file_with_keys_that_others_can_read_draws_a_warning() {
     let directory = with(PROFILES);
     permit(directory.path(), 0o640);
     run(&directory, &["config"]).success().stderr_eq(str![[r#"
-∙ [DIR]/.config/sorna/config.toml contains keys and is readable by others; run chmod 600 [DIR]/.config/sorna/config.toml
+∙ "[DIR]/.config/sorna/config.toml" contains keys and is readable by others; run chmod 600 [DIR]/.config/sorna/config.toml
 
 "#]]);
     // Without keys there is nothing to hide.

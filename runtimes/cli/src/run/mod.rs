@@ -45,6 +45,7 @@ use crate::pending::PendingLine;
 use crate::progress::Progress;
 use crate::release::release;
 use crate::reporter::Reporter;
+use crate::settings::quoted;
 use crate::signals::{self, LastWords, Stopped, Work};
 use crate::spoken;
 use crate::stored::show_unchecked;
@@ -249,7 +250,17 @@ impl Files {
 const NO_DETACHING: &str = "--detach-on-interrupt does not work in Backend.AI, where a program whose output nobody asks for blocks its session: leave it out, and Ctrl-C interrupts the program";
 
 /// What to say where `--echo` has no effect.
-const NO_ECHO: &str = "--echo has no effect here: gateways of `sorna serve` send the values of expressions, in python3, nodejs, ruby, lua, perl and r.";
+fn no_echo(lang: &str, is_ours: bool) -> String {
+    if is_ours {
+        let lang = quoted(lang);
+        format!(
+            "--echo has no effect in {lang}: values of expressions are sent in python3, nodejs, ruby, lua, perl and r."
+        )
+    } else {
+        "--echo has no effect here: only gateways of `sorna serve` send the values of expressions."
+            .to_owned()
+    }
+}
 
 /// A run in progress.
 struct Session<'p> {
@@ -531,7 +542,9 @@ impl Session<'_> {
                     }
                 }
                 if self.echoes && self.run.echoes() == Some(false) {
-                    reporter.advice(NO_ECHO);
+                    // Both are extensions of the same gateway.
+                    let is_ours = self.run.has_marked_executions();
+                    reporter.advice(no_echo(self.lang, is_ours));
                 }
                 self.is_marked = self.run.has_marked_executions();
                 self.attaches = self.is_marked

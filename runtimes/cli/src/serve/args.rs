@@ -16,9 +16,9 @@ use crate::values::{self, Kib};
 /// It speaks both APIs on one port: Sorna v2, and that of Backend.AI (23.09 to 26.9), with local processes
 /// as kernels and sessions.
 ///
-/// Prints three lines for a shell to evaluate, which set the endpoint and the keys for clients
-/// (SORNA_ENDPOINT, SORNA_ACCESS_KEY, SORNA_SECRET_KEY), and nothing else on standard output; with --keys it is the first
-/// line only. The log goes to standard error. Official clients of Backend.AI read these variables, too, if those that begin with
+/// Prints lines for a shell to evaluate, which set the endpoint and the keys for clients
+/// (SORNA_ENDPOINT, SORNA_ACCESS_KEY, SORNA_SECRET_KEY), and nothing else on standard output; with --keys, the endpoint
+/// alone. The log goes to standard error. Official clients of Backend.AI read these variables, too, if those that begin with
 /// BACKEND_ are not set; `sorna` then speaks Sorna v2, unless --api says otherwise. With --api backend-ai,
 /// the variables are BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY instead, with which `sorna`
 /// and others speak Backend.AI. On a terminal, both are shown, to copy. It serves until SIGINT (Ctrl-C) or
@@ -151,8 +151,8 @@ pub(super) struct Limits {
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(super) max_upload_files: usize,
 
-    /// Maximum size of an uploaded file in a request of the protocol. Clients of this project upload files of any size, as far
-    /// as --max-disk allows.
+    /// Maximum size of a file that a client uploads in the way of the original APIs. `sorna` and the library upload files of
+    /// any size, up to the limits on disk and on files that a kernel writes.
     #[arg(long, value_name = "SIZE", default_value = "1m", value_parser = values::memory)]
     pub(super) max_upload_size: Kib,
 

@@ -66,7 +66,7 @@ fn advice_if_open(file: &Path) -> Option<String> {
     let path = file.display();
     is_open.then(|| {
         format!(
-            "{path} contains keys and is readable by others; run chmod 600 {}",
+            "\"{path}\" contains keys and is readable by others; run chmod 600 {}",
             quoted(&path.to_string())
         )
     })

@@ -102,7 +102,7 @@ impl Settings {
         {
             let path = file.path.display();
             warnings.push(format!(
-                "{path} contains keys and is readable by others; run chmod 600 {}",
+                "\"{path}\" contains keys and is readable by others; run chmod 600 {}",
                 quoted(&path.to_string())
             ));
         }
