@@ -181,8 +181,8 @@ fn perform(
     };
     let none = Vec::new();
     let mut expected = &none;
-    let mut acts = scene.acts.iter().peekable();
-    while let Some(act) = acts.next() {
+    let acts = scene.acts.iter();
+    for act in acts {
         match act {
             Act::Shows(lines) => {
                 expected = lines;
