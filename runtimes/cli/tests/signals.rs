@@ -400,7 +400,10 @@ fn a_request_survives_ctrl_z_and_fg() {
     });
     let directory = here();
     let mut command = stub::at(sorna(directory.path()), address);
-    let child = command.args(["info", "k1"]).spawn().expect("sorna runs");
+    let child = command
+        .args(["info", "hnR0Bq9IGTWp2RSO5xQv4w"])
+        .spawn()
+        .expect("sorna runs");
     is_asked.recv().expect("a request");
     for _ in 0..3 {
         eventually("it waits", || state(child.id()) == Some('S'));
