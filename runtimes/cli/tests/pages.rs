@@ -28,6 +28,7 @@ const COMMANDS: &[&str] = &[
     "ls",
     "download",
     "interrupt",
+    "keep-alive",
     "rename",
     "events",
     "complete",
