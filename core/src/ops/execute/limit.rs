@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::result::ExecutionStatus;
-
 /// A limit of a kernel or an execution, as [`Exceeded`] names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -76,10 +74,10 @@ pub struct Exceeded {
 }
 
 impl Exceeded {
-    /// What a gateway says in the options of a result (`limit`, `limitMax`), and by its status.
-    pub(super) fn of(status: &ExecutionStatus, options: &Map<String, Value>) -> Option<Self> {
+    /// What a gateway says in the options of a result (`limit`, `limitMax`), and by its status, if that is about time.
+    pub(super) fn of(is_too_late: bool, options: &Map<String, Value>) -> Option<Self> {
         let name = options.get("limit").and_then(Value::as_str);
-        let of_status = (*status == ExecutionStatus::ExecTimeout).then_some(Limit::Time);
+        let of_status = is_too_late.then_some(Limit::Time);
         Some(Self {
             limit: name.map(Limit::from_name).or(of_status)?,
             max: options.get("limitMax").and_then(Value::as_u64),

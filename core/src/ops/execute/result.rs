@@ -172,7 +172,7 @@ impl ExecutionResult {
     /// unknown there.
     #[must_use]
     pub fn exceeded(&self) -> Option<Exceeded> {
-        Exceeded::of(&self.status, &self.options)
+        Exceeded::of(self.status == ExecutionStatus::ExecTimeout, &self.options)
     }
 
     /// The ID of the execution (`runId` or `run_id`), if the gateway sent one: [`Execute`](super::Execute)

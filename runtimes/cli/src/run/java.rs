@@ -5,7 +5,7 @@ use std::fs;
 use sorna::UploadFile;
 use sorna::protocol::FileContent;
 
-use super::program::{only, quote};
+use super::words::{only, quote};
 
 /// The command for these files: `Main` if there is one, else the class of the only file with a main method, as the gateway
 /// of this project chooses. `None` if there is no such file, or several.

@@ -22,6 +22,7 @@ mod silence;
 mod sixel;
 mod source;
 mod unclaimed;
+mod words;
 
 use std::io::{self, Write};
 use std::sync::mpsc;
@@ -456,6 +457,16 @@ impl Session<'_> {
         }
     }
 
+    /// Keeps on disk that a program runs, as long as it does, where the gateway does not tell executions apart.
+    fn note_continuable(&mut self, event: &RunEvent) {
+        let is_here = !self.temporary && !self.is_marked && self.dialect == Dialect::SornaV2;
+        if let (true, RunEvent::ExecutionStarted { .. }, None, Some(kernel)) =
+            (is_here, event, &self.record, &self.ready)
+        {
+            self.record = drain::begin(self.target, kernel, self.files.is_some());
+        }
+    }
+
     /// Prints the event as JSON, if that was requested. [`Output`] prints the console records.
     fn report(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
@@ -566,7 +577,8 @@ impl Session<'_> {
                         return Ok(());
                     }
                     if self.dialect == Dialect::SornaV2 {
-                        self.drain(&kernel)?;
+                        let (output, stopped) = (&mut self.output, &self.stopped);
+                        drain::drain(self.target, &kernel, stopped, output, &mut self.reporter)?;
                     }
                 }
                 // Where others can attach, what was left goes on, and blocks nothing for good.
