@@ -181,7 +181,7 @@ impl fmt::Display for BuildError {
             Self::Target => f.write_str("the path of the request is not valid"),
             Self::NotOffered { what } => write!(
                 f,
-                "the gateway does not offer {what}: they are no part of Sorna v2, but an extension of `sorna-gateway`"
+                "the gateway does not offer {what}: they are an extension of `sorna-gateway`, and no part of any API"
             ),
             Self::Unsupported { what, version } => {
                 write!(f, "version {version} of the API does not support {what}")

@@ -154,7 +154,7 @@ fn other_gateways_of_sorna_v2_are_asked_once_and_then_it_is_said() {
         let mut sorna = stub::at(support::sorna(directory.path()), address);
         sorna.args(command);
         check(sorna).code(2).stdout_eq("").stderr_eq(format!(
-            "✘ the gateway does not offer {what}: they are no part of Sorna v2, but an extension of `sorna-gateway`\n\
+            "✘ the gateway does not offer {what}: they are an extension of `sorna-gateway`, and no part of any API\n\
              ∙ Gateways of `sorna serve` have it, and so does Backend.AI: if the gateway speaks that, use --api backend-ai, or put api = \"backend-ai\" into the profile.\n"
         ));
     }

@@ -178,16 +178,54 @@ fn a_second_ctrl_c_leaves_a_program_that_goes_on() {
 }
 
 #[test]
-fn a_program_cannot_be_left_in_backend_ai() {
-    let gateway = gateway();
+fn a_program_cannot_be_left_with_a_manager() {
     let directory = here();
-    let mut command = backend_at(directory.path(), &gateway);
+    let address = stub::stub(|request| {
+        assert_eq!(request.path, "/");
+        let manager = r#"{"version": "v7.20230615", "manager": "23.09.10"}"#;
+        Some((200, manager.to_owned()))
+    });
+    let mut command = sorna(directory.path());
+    command
+        .env("BACKEND_ENDPOINT", format!("http://{address}"))
+        .env("BACKEND_ACCESS_KEY", "AK")
+        .env("BACKEND_SECRET_KEY", "SK");
     command.args(["run", "-t", "a-session", "--detach-on-interrupt"]);
     command.args(["bash", "-c", "echo ran"]);
     check(command)
         .code(2)
         .stdout_eq("")
-        .stderr_eq("✘ --detach-on-interrupt does not work in Backend.AI, [..]\n");
+        .stderr_eq("✘ --detach-on-interrupt does not work with managers of Backend.AI, [..]\n");
+}
+
+#[test]
+fn a_program_can_be_left_in_backend_ai_with_our_gateway() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "-t", "a-session", "--detach-on-interrupt"]);
+    command.args(["bash", "-c", "echo begun; sleep 1000"]);
+    let mut running = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("sorna runs");
+    let mut stdout = BufReader::new(running.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("text");
+    assert_eq!(line, "begun\n");
+    signal(&running);
+    assert_eq!(wait(&mut running).code(), Some(130));
+    let mut errors = String::new();
+    let mut stderr = running.stderr.take().expect("a pipe");
+    stderr.read_to_string(&mut errors).expect("text");
+    assert!(errors.contains("`sorna attach a-session`"), "{errors}");
+    // It still runs.
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["info", "--json", "a-session"]);
+    let output = command.output().expect("sorna runs");
+    let info = String::from_utf8(output.stdout).expect("text");
+    assert!(info.contains(r#""busy":{"#), "{info}");
     gateway.stop();
 }
 
@@ -212,7 +250,7 @@ fn what_cannot_be_interrupted_is_said() {
     let mut command = stub::at(sorna(directory.path()), address);
     command.args(["--api", "auto", "interrupt", "some-kernel"]);
     check(command).code(2).stderr_eq(
-        "✘ the gateway does not offer interrupts: they are no part of Sorna v2, but an extension of `sorna-gateway`\n\
+        "✘ the gateway does not offer interrupts: they are an extension of `sorna-gateway`, and no part of any API\n\
          ∙ Stop what runs with `sorna restart some-kernel`, which keeps the files and loses variables.\n",
     );
 }

@@ -655,7 +655,7 @@ fn a_detached_run_starts_its_last_execution_and_leaves_it() {
         match report.ending {
             Ending::Failed(error) => assert_eq!(
                 error.to_string(),
-                "the gateway does not offer executions without a client: they are no part of Sorna v2, but an extension of `sorna-gateway`"
+                "the gateway does not offer executions without a client: they are an extension of `sorna-gateway`, and no part of any API"
             ),
             ending => panic!("{ending:?}"),
         }

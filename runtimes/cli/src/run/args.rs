@@ -82,8 +82,8 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with_all = ["local", "enqueue", "output", "show_files", "detach_on_interrupt"])]
     pub(super) detach: bool,
 
-    /// Leave the program running when Ctrl-C stops this command, instead of interrupting it. Sorna v2 only: in Backend.AI,
-    /// what nobody continues blocks its session.
+    /// Leave the program running when Ctrl-C stops this command, instead of interrupting it. Not with managers of
+    /// Backend.AI: there, what nobody continues blocks its session.
     #[arg(long, requires = "token")]
     pub(super) detach_on_interrupt: bool,
 

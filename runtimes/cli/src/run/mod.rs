@@ -107,7 +107,10 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let version = spoken::version(&target)?;
     plan::check(&plan, version)?;
     made.check(version.dialect())?;
-    if arguments.detach_on_interrupt && version.dialect() == Dialect::BackendAi {
+    if arguments.detach_on_interrupt
+        && version.dialect() == Dialect::BackendAi
+        && !target.client.offers(Execute::ATTACH).unwrap_or(false)
+    {
         return Err(Failure::usage(NO_DETACHING.to_owned()));
     }
     spoken::check_living(&target, version, &token)?;
@@ -248,7 +251,7 @@ impl Files {
     }
 }
 
-const NO_DETACHING: &str = "--detach-on-interrupt does not work in Backend.AI, where a program whose output nobody asks for blocks its session: leave it out, and Ctrl-C interrupts the program";
+const NO_DETACHING: &str = "--detach-on-interrupt does not work with managers of Backend.AI, where a program whose output nobody asks for blocks its session: leave it out, and Ctrl-C interrupts the program";
 
 /// What to say where `--echo` has no effect.
 fn no_echo(lang: &str, is_ours: bool) -> String {
