@@ -36,8 +36,10 @@ impl Kernel {
         let until = Instant::now() + patience;
         loop {
             // Not in turn: the client of the other run has its turn as long as it waits for output.
-            let is_next =
-                |state: &State| state.is_settled() || state.knows(&mark.id) || mark.attaches;
+            let is_next = |state: &State| {
+                let is_own = state.knows(&mark.id) || state.is_taken_from(&mark.id);
+                state.is_settled() || is_own || mark.attaches
+            };
             if !self.reached(is_next, until).await {
                 return Err(ExecuteError::Busy(self.shared.lock().busy()));
             }

@@ -103,19 +103,44 @@ struct Line {
 }
 
 impl Line {
-    /// Closes it, and waits until the client has received all, as far as can be known.
+    /// Closes it when the client has received all, as far as can be known. In this order: a client that has got the close frame
+    /// is done, and would not learn that its last sign of what it has received was lost.
     async fn close(mut self, entry: &Entry) {
-        let is_there = websocket::close(&mut self.socket).await;
-        if !is_there {
+        if !self.has_received(entry).await {
             self.drain().await;
-        }
-        let time = match self.sent.is_empty() {
-            true => CLOSE_TIME,
-            false => SLOW_TIME,
-        };
-        if !is_there || self.may_miss(entry, time).await {
             self.sent.leave(&entry.kernel, &self.run_id);
         }
+        if websocket::close(&mut self.socket).await {
+            // If the connection is closed before the client's close frame arrives, ours may be lost.
+            let rest = async { while let Some(Ok(_)) = self.socket.next().await {} };
+            let displaced = entry.kernel.displaced(&self.run_id);
+            tokio::select! {
+                _ = tokio::time::timeout(CLOSE_TIME, rest) => {}
+                () = displaced => {}
+            }
+        }
+    }
+
+    /// Waits until the client has received all; `false` if it is gone, or too slow.
+    async fn has_received(&mut self, entry: &Entry) -> bool {
+        let mut displaced = std::pin::pin!(entry.kernel.displaced(&self.run_id));
+        let mut is_displaced = false;
+        let mut deadline = std::pin::pin!(tokio::time::sleep(SLOW_TIME));
+        while !self.sent.is_empty() {
+            tokio::select! {
+                frame = self.socket.next() => {
+                    let Some(Ok(frame)) = frame else { return false };
+                    self.sent.note(&frame);
+                }
+                // Another client waits for what this one does not receive.
+                () = &mut displaced, if !is_displaced => {
+                    is_displaced = true;
+                    deadline.as_mut().reset(tokio::time::Instant::now() + HURRY);
+                }
+                () = &mut deadline => return false,
+            }
+        }
+        true
     }
 
     /// Reads what a client has sent before it has gone.
@@ -126,29 +151,6 @@ impl Line {
             }
         };
         let _ = tokio::time::timeout(HURRY, rest).await;
-    }
-
-    /// Waits for at most this long until the client has received all, or is gone: whether it may have missed something.
-    async fn may_miss(&mut self, entry: &Entry, time: Duration) -> bool {
-        let mut displaced = std::pin::pin!(entry.kernel.displaced(&self.run_id));
-        let mut is_displaced = false;
-        let mut deadline = std::pin::pin!(tokio::time::sleep(time));
-        while !is_displaced || !self.sent.is_empty() {
-            // If the connection is closed before the client's close frame arrives, ours may be lost.
-            tokio::select! {
-                frame = self.socket.next() => {
-                    let Some(Ok(frame)) = frame else { return true };
-                    self.sent.note(&frame);
-                }
-                // Another client waits for what this one does not receive.
-                () = &mut displaced, if !is_displaced => {
-                    is_displaced = true;
-                    deadline.as_mut().reset(tokio::time::Instant::now() + HURRY);
-                }
-                () = &mut deadline => return is_displaced,
-            }
-        }
-        true
     }
 
     /// The next message. `None` if the client is gone.
