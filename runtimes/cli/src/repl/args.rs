@@ -12,6 +12,7 @@ use crate::local::LocalArgs;
 use crate::pending::MAX_WAIT;
 use crate::run::args::{LimitArgs, MediaArgs};
 use crate::run::env_file;
+use crate::run::work_dir;
 use crate::spoken;
 use crate::values;
 
@@ -49,6 +50,10 @@ pub(crate) struct ReplArgs {
     /// counts more.
     #[arg(long = "env-file", value_name = "FILE")]
     env_files: Vec<PathBuf>,
+
+    /// Directory below the work directory of the session of -t to which its interpreter changes first.
+    #[arg(short, long, value_name = "DIR", value_parser = work_dir::directory, requires = "token", conflicts_with = "local")]
+    pub(super) workdir: Option<String>,
 
     #[command(flatten)]
     limits: LimitArgs,

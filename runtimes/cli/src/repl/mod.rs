@@ -36,6 +36,7 @@ use crate::run::left_running::may_run;
 use crate::run::local_api;
 use crate::run::media::Gallery;
 use crate::run::output::Output;
+use crate::run::work_dir;
 use crate::signals::{self, LastWords, Stopped};
 use crate::spoken::{self, session_token};
 use crate::streams::{self, Stream};
@@ -167,6 +168,13 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
         sweep.finish(&mut reporter);
         return Ok(exit);
     };
+    if let Some(directory) = &arguments.workdir
+        && let Err(reason) = work_dir::enter(&target, &kernel, &arguments.lang, directory)
+    {
+        watch.is_over();
+        reporter.fail(reason);
+        return Ok(Exit::FAILURE);
+    }
     watch.prompts();
     if is_temporary {
         kept.created(&target, &kernel, dialect);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::made::MadeArgs;
+use super::work_dir;
 use crate::local::LocalArgs;
 use crate::pending::MAX_WAIT;
 use crate::values;
@@ -107,6 +108,11 @@ pub(crate) struct RunArgs {
     /// last. As -e, for Backend.AI and --local.
     #[arg(long = "env-file", value_name = "FILE")]
     pub(super) env_files: Vec<PathBuf>,
+
+    /// Directory below the session's work directory in which the program runs; files are uploaded and built as without it. The
+    /// interpreter of snippets (python3, bash, nodejs, ruby, perl, php, r) changes to it and stays there.
+    #[arg(short, long, value_name = "DIR", value_parser = work_dir::directory, conflicts_with = "enqueue")]
+    pub(super) workdir: Option<String>,
 
     #[command(flatten)]
     pub(crate) collect: CollectArgs,

@@ -23,6 +23,7 @@ mod sixel;
 mod source;
 mod unclaimed;
 mod words;
+pub(crate) mod work_dir;
 
 use std::io::{self, Write};
 use std::sync::mpsc;
@@ -136,6 +137,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     ));
 
     let files = Files::of(&plan);
+    let has_snippets = arguments.reads_stdin() || !arguments.code.is_empty();
     let temporary = !plan.keeps_kernel();
     let silence = match version.dialect() {
         // Files run in processes of their own, whose end is reported.
@@ -172,6 +174,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         token,
         temporary,
         files,
+        enters: arguments.workdir.as_deref().filter(|_| has_snippets),
         advice,
         meter: target.client.send_meter(),
         execution: 0,
@@ -275,6 +278,8 @@ struct Session<'p> {
     token: SessionToken,
     temporary: bool,
     files: Files,
+    /// The directory to which the first execution changes, if it does.
+    enters: Option<&'p str>,
     /// Advice if the program fails.
     advice: Option<String>,
     meter: SendMeter,
@@ -472,6 +477,21 @@ impl Session<'_> {
 
     /// Prints the event as JSON, if that was requested. [`Output`] prints the console records.
     fn report(&mut self, event: &RunEvent) -> io::Result<()> {
+        // What changes the directory is none of the user's executions.
+        let before = usize::from(self.enters.is_some());
+        if let RunEvent::ExecutionStarted { index } = event {
+            self.execution = *index;
+        }
+        let is_entering = self.execution < before
+            && matches!(
+                event,
+                RunEvent::ExecutionStarted { .. }
+                    | RunEvent::Execution(_)
+                    | RunEvent::ExecutionFinished(_)
+            );
+        if is_entering {
+            return Ok(());
+        }
         match event {
             RunEvent::SessionPending(pending) => json::emit(&Event::SessionPending {
                 kernel: &pending.kernel,
@@ -488,10 +508,9 @@ impl Session<'_> {
             }),
             RunEvent::Uploading(progress) => json::emit(&Event::UploadProgress((*progress).into())),
             RunEvent::Uploaded(progress) => json::emit(&Event::Uploaded((*progress).into())),
-            RunEvent::ExecutionStarted { index } => {
-                self.execution = *index;
-                json::emit(&Event::ExecutionStarted { index: *index })
-            }
+            RunEvent::ExecutionStarted { index } => json::emit(&Event::ExecutionStarted {
+                index: *index - before,
+            }),
             RunEvent::Execution(ExecutionEvent::StepFinished { status, exit_code }) => {
                 json::emit(&Event::StepFinished {
                     status: status.as_str(),
@@ -516,7 +535,7 @@ impl Session<'_> {
                 self.ready.as_ref().map_or(Ok(()), detached)
             }
             RunEvent::ExecutionFinished(result) => json::emit(&Event::ExecutionFinished {
-                index: self.execution,
+                index: self.execution - before,
                 status: result.status.as_str(),
                 exit_code: result.exit_code(),
                 step: result.step(),
@@ -572,6 +591,9 @@ impl Session<'_> {
                     let kept = self.target.client.kernel(kernel.clone());
                     let set = kept.keep_alive(Some(time));
                     set.map_err(|error| Stop::Failed(message(&error)))?;
+                }
+                if let Some(directory) = self.enters {
+                    work_dir::check(self.target, &kernel, directory).map_err(Stop::Failed)?;
                 }
                 if !self.temporary && !self.is_marked {
                     self.turn = Turn::take(self.target, &kernel, reporter, &self.stopped);

@@ -12,6 +12,7 @@ use sorna::{
 use super::args::{CollectArgs, RunArgs};
 use super::env_file;
 use super::program::Program;
+use super::work_dir;
 use crate::chain::chain;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -36,9 +37,10 @@ pub(super) fn plan(
     let mut advice = None;
     let plan = if arguments.reads_stdin() {
         let code = code_from_stdin(&arguments.lang)?;
-        RunPlan::temporary(spec, [code])
+        RunPlan::temporary(spec, entering(arguments)?.into_iter().chain([code]))
     } else if !arguments.code.is_empty() || arguments.session.enqueue {
-        RunPlan::temporary(spec, arguments.code.iter().map(String::as_str))
+        let code = arguments.code.iter().cloned();
+        RunPlan::temporary(spec, entering(arguments)?.into_iter().chain(code))
     } else {
         if let Some(pipe) = arguments.files.iter().find(|file| is_pipe(file)) {
             return Err(of_pipe(pipe).with_advice(
@@ -57,13 +59,19 @@ pub(super) fn plan(
         if let (true, Some(first)) = (sources.is_empty(), arguments.files.first()) {
             return Err(Failure::Files(FilesError::Empty(first.clone())));
         }
-        let program = match arguments.exec() {
-            Some(command) => Program::Command(command.to_owned()),
-            None => Program::find(&arguments.lang, &arguments.files, &sources),
+        let program = match (arguments.exec(), &arguments.workdir) {
+            (None | Some(DEFAULT), Some(_)) => {
+                Program::find_from_elsewhere(&arguments.lang, &arguments.files, &sources)?
+            }
+            (Some(command), _) => Program::Command(command.to_owned()),
+            (None, None) => Program::find(&arguments.lang, &arguments.files, &sources),
         };
         let program = program.with_arguments(&arguments.lang, &arguments.arguments, &sources)?;
         let exec = match program {
-            Program::Command(command) => command,
+            Program::Command(command) => match &arguments.workdir {
+                Some(directory) if !command.is_empty() => work_dir::command(directory, &command),
+                _ => command,
+            },
             Program::Default => DEFAULT.to_owned(),
             Program::Unclear(hint) => {
                 advice = Some(hint);
@@ -90,6 +98,13 @@ pub(super) fn plan(
         None => plan,
     };
     Ok((plan, token, advice))
+}
+
+/// The snippet that runs before all others, by which the interpreter changes its directory.
+fn entering(arguments: &RunArgs) -> Result<Option<String>, Failure> {
+    let directory = arguments.workdir.as_deref();
+    let snippet = directory.map(|directory| work_dir::snippet(&arguments.lang, directory));
+    snippet.transpose().map_err(Failure::usage)
 }
 
 /// For a file that is not there: it may have been meant as an argument of the program before it.

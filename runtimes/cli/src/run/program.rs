@@ -54,6 +54,9 @@ const COMPILED: &[&str] = &[
 ];
 const JAVA: &[&str] = &["java", "java8", "java11", "java17", "jdk", "openjdk"];
 
+/// Before a file's name, after a `cd` to another directory: the shell's name for the one before.
+const BACK: &str = "\"$OLDPWD\"/";
+
 const fn interpreter(
     names: &'static [&'static str],
     command: &'static str,
@@ -82,6 +85,43 @@ pub(super) enum Program {
 impl Program {
     /// Chooses among these files, which were collected from those arguments.
     pub(super) fn find(lang: &str, arguments: &[PathBuf], files: &[UploadFile]) -> Self {
+        Self::find_from("", lang, arguments, files)
+    }
+
+    /// The same for a program that is run in another directory, after a `cd` to it.
+    ///
+    /// # Errors
+    ///
+    /// It is not known how to run such a program, or not clear which.
+    pub(super) fn find_from_elsewhere(
+        lang: &str,
+        arguments: &[PathBuf],
+        files: &[UploadFile],
+    ) -> Result<Self, Failure> {
+        match Self::find_from(BACK, lang, arguments, files) {
+            Self::Command(command) => Ok(Self::Command(command)),
+            Self::Default => default_command(BACK, lang, files)
+                .map(Self::Command)
+                .ok_or_else(|| {
+                    Failure::usage(format!(
+                        "it is not known how {lang} kernels run this program in another directory"
+                    ))
+                    .with_advice("Give the whole command with --exec, such as --exec ../main: it runs in the directory.")
+                }),
+            Self::Unclear(hint) => Err(Failure::Usage {
+                message: "it is not clear which of the files is the program".to_owned(),
+                advice: Some(hint.into()),
+            }),
+        }
+    }
+
+    /// `base` is put before the names of files.
+    fn find_from(
+        base: &'static str,
+        lang: &str,
+        arguments: &[PathBuf],
+        files: &[UploadFile],
+    ) -> Self {
         let Some(known) = Interpreter::of(lang) else {
             return Self::Default;
         };
@@ -89,9 +129,11 @@ impl Program {
             return Self::Default;
         }
         match (arguments, files) {
-            ([argument], [file]) if !argument.is_dir() => Self::Command(known.run(file.name())),
+            ([argument], [file]) if !argument.is_dir() => {
+                Self::Command(known.run(base, file.name()))
+            }
             (_, files) => match known.main_of(files) {
-                Some(file) => Self::Command(known.run(file)),
+                Some(file) => Self::Command(known.run(base, file)),
                 None => known.unclear(lang, files),
             },
         }
@@ -109,7 +151,9 @@ impl Program {
         }
         let command = match self {
             Self::Command(command) => command,
-            Self::Default => default_command(lang, files).ok_or_else(|| no_command(lang, files))?,
+            Self::Default => {
+                default_command("", lang, files).ok_or_else(|| no_command(lang, files))?
+            }
             Self::Unclear(hint) => {
                 return Err(Failure::Usage {
                     message: "it is not clear which of the files gets the arguments".to_owned(),
@@ -147,9 +191,9 @@ fn no_command(lang: &str, files: &[UploadFile]) -> Failure {
 }
 
 /// The command that kernels run by default, if programs can be given arguments by it.
-fn default_command(lang: &str, files: &[UploadFile]) -> Option<String> {
+fn default_command(base: &str, lang: &str, files: &[UploadFile]) -> Option<String> {
     if let Some(known) = Interpreter::of(lang) {
-        return Some(known.run(known.main));
+        return Some(known.run(base, known.main));
     }
     let is = |names: &[&str]| names_in(lang).any(|name| names.contains(&name));
     let has = |name: &str| files.iter().any(|file| file.name() == name);
@@ -157,6 +201,8 @@ fn default_command(lang: &str, files: &[UploadFile]) -> Option<String> {
         let names = files.iter().map(UploadFile::name);
         let packages = names.filter(|name| name.rsplit('/').next() == Some("Cargo.toml"));
         return Some(match only(packages) {
+            None if !base.is_empty() && !has("Cargo.toml") => format!("{base}main"),
+            _ if !base.is_empty() => return None,
             _ if has("Cargo.toml") => "cargo run --quiet --".to_owned(),
             Some(package) => {
                 let directory = package.strip_suffix("/Cargo.toml")?;
@@ -165,7 +211,8 @@ fn default_command(lang: &str, files: &[UploadFile]) -> Option<String> {
             None => "./main".to_owned(),
         });
     }
-    is(JAVA).then(|| java::command(files)).flatten()
+    let is_java = base.is_empty() && is(JAVA);
+    is_java.then(|| java::command(files)).flatten()
 }
 
 impl Interpreter {
@@ -185,7 +232,10 @@ impl Interpreter {
         INTERPRETERS.iter().find(is)
     }
 
-    fn run(&self, file: &str) -> String {
+    fn run(&self, base: &str, file: &str) -> String {
+        if !base.is_empty() {
+            return format!("{} {base}{}", self.command, quote(file));
+        }
         // The interpreter must not take it for an option.
         let hyphen = if file.starts_with('-') { "./" } else { "" };
         format!("{} {}", self.command, quote(&format!("{hyphen}{file}")))
@@ -217,7 +267,7 @@ impl Interpreter {
     fn unclear(&self, lang: &str, files: &[UploadFile]) -> Program {
         let candidate = files.iter().find(|file| self.looks_right(file));
         candidate.or(files.first()).map_or(Program::Default, |file| {
-            let command = self.run(file.name());
+            let command = self.run("", file.name());
             Program::Unclear(format!(
                 "{lang} kernels run {} by default, and no file has that name. Choose one with -e {}.",
                 self.main,
@@ -257,6 +307,33 @@ mod tests {
             ("r", "a.R", "R --no-echo --no-save --no-restore -f a.R"),
         ] {
             assert_eq!(find(lang, &[file]), Program::Command(command.to_owned()));
+        }
+    }
+
+    #[test]
+    fn in_another_directory_the_program_is_found_by_the_former() {
+        let find = |lang: &str, names: &[&str]| {
+            let arguments: Vec<_> = names.iter().map(PathBuf::from).collect();
+            let file = |name: &&str| UploadFile::from_bytes(*name, Vec::new()).unwrap();
+            let files: Vec<_> = names.iter().map(file).collect();
+            Program::find_from_elsewhere(lang, &arguments, &files).ok()
+        };
+        for (lang, names, command) in [
+            ("python3", &["main.py"][..], r#"python3 "$OLDPWD"/main.py"#),
+            ("python3", &["a b.py"], r#"python3 "$OLDPWD"/'a b.py'"#),
+            ("perl", &["-e"], r#"perl "$OLDPWD"/-e"#),
+            ("c", &["hello.c"], r#""$OLDPWD"/main"#),
+        ] {
+            let expected = Some(Program::Command(command.to_owned()));
+            assert_eq!(find(lang, names), expected, "{lang}");
+        }
+        for (lang, names) in [
+            ("python3", &["a.py", "b.py"][..]),
+            ("rust", &["Cargo.toml", "src/main.rs"]),
+            ("java", &["Main.java"]),
+            ("cobol", &["a.cob"]),
+        ] {
+            assert_eq!(find(lang, names), None, "{lang}");
         }
     }
 
