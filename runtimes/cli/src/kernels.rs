@@ -392,7 +392,8 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
         .collect();
     let extra = info.extra().iter();
     let extra = extra.filter(|(name, _)| {
-        *name != "busy" && (info.status().is_none() || !SHOWN.contains(&name.as_str()))
+        !["busy", "memoryAsked"].contains(&name.as_str())
+            && (info.status().is_none() || !SHOWN.contains(&name.as_str()))
     });
     lines.extend(extra.filter_map(|(name, value)| {
         let text = readable(value).filter(|text| !text.is_empty())?;

@@ -13,6 +13,7 @@
 
 mod advice;
 mod args;
+mod asked;
 mod boxes;
 mod chain;
 mod complete;

@@ -254,11 +254,14 @@ fn what_a_session_has_of_its_resources_is_told_if_it_is_not_what_was_asked_for()
 ✔ Session (ID: [..]) is ready, and new.
 
 "#]]);
-    // One that exists keeps what it has.
-    run("fits", &["mem=1g"]).success().stderr_eq(str![[r#"
+    // One that exists keeps what it has, and nothing runs with less than was asked for.
+    run("fits", &["mem=1g"])
+        .code(2)
+        .stdout_eq("")
+        .stderr_eq(str![[r#"
 ∙ Session name: fits
 ✔ Session (ID: [..]) is ready.
-∙ The session has mem 512 MiB (asked for: 1g).
+✘ the session existed already and has mem 512 MiB (asked for: 1g), which cannot be changed: [..]
 
 "#]]);
     for (resource, problem) in [

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use sorna::{KernelSpec, Limits};
 
+use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::local::LocalArgs;
@@ -128,6 +129,16 @@ impl ReplArgs {
             spoken::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
         }
         Ok(spec)
+    }
+
+    /// What is asked for, for a kernel that may exist. Each execution has its time limit.
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            max_mem: self.limits.max_mem,
+            resources: self.resources.clone(),
+            is_kept: self.token.is_some(),
+            ..Asked::default()
+        }
     }
 
     /// How long the session is waited for.

@@ -168,6 +168,16 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
         sweep.finish(&mut reporter);
         return Ok(exit);
     };
+    let asked = arguments.asked();
+    let compared = asked.compare(&target, &kernel, dialect, run.is_new());
+    for remark in compared.remarks {
+        reporter.advice(remark);
+    }
+    if let Some(refusal) = compared.refusal {
+        // Only of one that existed: there is nothing to destroy.
+        watch.is_over();
+        return Err(Failure::usage(refusal));
+    }
     if let Some(directory) = &arguments.workdir
         && let Err(reason) = work_dir::enter(&target, &kernel, &arguments.lang, directory)
     {

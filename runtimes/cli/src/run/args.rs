@@ -295,7 +295,8 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(crate) exec_timeout: Option<Duration>,
 
-    /// Memory limit of the kernel, such as 512MiB, 64m or 1g; k, m and g are powers of 1024.
+    /// Memory limit of the kernel, such as 512MiB, 64m or 1g; k, m and g are powers of 1024. One that exists already keeps its
+    /// limit: another one is refused.
     #[arg(long, value_name = "SIZE", value_parser = values::kernel_memory)]
     pub(crate) max_mem: Option<values::Kib>,
 

@@ -1,6 +1,6 @@
 //! `sorna run --enqueue`: creates a session, and does not wait for it.
 
-use sorna::{Ending, KernelId, RunEvent, RunPlan, SessionToken};
+use sorna::{Dialect, Ending, KernelId, RunEvent, RunPlan, SessionToken};
 
 use super::resources::Wishes;
 use crate::advice::show_error_creating;
@@ -24,13 +24,20 @@ pub(super) fn enqueue(
     let lang = plan.spec().language().to_owned();
     // Nothing is executed in it.
     let mut run = target.client.run(plan);
+    let mut exit = Exit::SUCCESS;
     while let Ok(Some(event)) = run.next_event() {
         if let RunEvent::KernelReady(kernel) = event {
             words.clear();
             let is_new = run.is_new();
             enqueued(reporter, &kernel, token, is_new, &lang);
-            for remark in wishes.remarks(target, &kernel, is_new) {
+            let dialect = Dialect::BackendAi;
+            let compared = wishes.asked().compare(target, &kernel, dialect, is_new);
+            for remark in compared.remarks {
                 reporter.advice(remark);
+            }
+            if let Some(refusal) = compared.refusal {
+                reporter.fail(refusal);
+                exit = Exit::USAGE;
             }
         }
     }
@@ -40,7 +47,7 @@ pub(super) fn enqueue(
             show_error_creating(reporter, &error, target, &lang);
             Ok(Exit::FAILURE)
         }
-        _ => Ok(Exit::SUCCESS),
+        _ => Ok(exit),
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) enum Stop {
     Overtime(Duration),
     /// The session is blocked, which was reported.
     Blocked(KernelId),
+    /// The kernel is not what was asked for.
+    Refused(String),
     /// Anything else.
     Failed(String),
 }
@@ -72,7 +74,7 @@ impl Stop {
                 time(limit.as_secs_f64() * 1000.0)
             ),
             Self::Blocked(kernel) => left::blocked(&kernel),
-            Self::Failed(message) => message,
+            Self::Refused(message) | Self::Failed(message) => message,
         }
     }
 }
@@ -152,6 +154,7 @@ pub(crate) fn finish(
         Some(problem) => {
             exit = match problem {
                 Stop::Overtime(_) => Exit::TIMEOUT,
+                Stop::Refused(_) => Exit::USAGE,
                 _ => Exit::FAILURE,
             };
             reporter.fail(problem.message());

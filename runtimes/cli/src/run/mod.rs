@@ -584,8 +584,13 @@ impl Session<'_> {
                     && !self.temporary
                     && self.target.client.offers(Execute::ATTACH).unwrap_or(false);
                 self.wishes.note_marks(self.is_marked);
-                for remark in self.wishes.remarks(self.target, &kernel, is_new) {
+                let asked = self.wishes.asked();
+                let compared = asked.compare(self.target, &kernel, self.dialect, is_new);
+                for remark in compared.remarks {
                     reporter.advice(remark);
+                }
+                if let Some(refusal) = compared.refusal {
+                    return Err(Stop::Refused(refusal));
                 }
                 if let Some(time) = self.idle_timeout {
                     let kept = self.target.client.kernel(kernel.clone());

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use sorna::{Dialect, ExecutionResult, KernelId, KernelInfo, Limit};
+use sorna::{Dialect, ExecutionResult, KernelId, Limit};
 
 use super::args::RunArgs;
+use crate::asked::Asked;
 use crate::harmless;
-use crate::kernels::slot;
 use crate::target::Target;
 use crate::units::{size, time};
-use crate::values::amount;
 
 /// What to say of a program that exceeded a limit.
 #[derive(Debug)]
@@ -52,31 +51,23 @@ impl<'r> Wishes<'r> {
         asked.filter(|_| self.dialect == Dialect::SornaV2 && !self.limits_executions)
     }
 
-    /// What the kernel has, where that is not what was asked for: a gateway may allow less, and a kernel that existed
-    /// keeps what it has. As far as the gateway says.
-    pub(super) fn remarks(
-        self,
-        target: &Target,
-        kernel: &KernelId,
-        is_new: Option<bool>,
-    ) -> Vec<String> {
-        let resources = self.resources();
-        let limits = &self.arguments.limits;
-        let is_asked = match self.dialect {
-            Dialect::SornaV2 => limits.max_mem.is_some() || limits.exec_timeout.is_some(),
-            _ => !resources.is_empty(),
+    /// What was asked for, for a kernel that may have existed.
+    pub(super) fn asked(self) -> Asked {
+        let arguments = self.arguments;
+        let limits = &arguments.limits;
+        let asked = Asked {
+            max_mem: limits.max_mem,
+            exec_timeout: limits.exec_timeout.filter(|_| !self.limits_executions),
+            resources: arguments.resources().to_vec(),
+            others: Vec::new(),
+            is_kept: arguments.token.is_some(),
         };
-        let info = is_asked.then(|| target.client.kernel(kernel.clone()).info());
-        let info = info.and_then(Result::ok);
-        let compared = match self.dialect {
-            Dialect::SornaV2 => info.as_ref().and_then(|info| self.limits_of(info)),
-            _ => info
-                .as_ref()
-                .and_then(|info| resources_of(info, &resources)),
-        };
-        let existed = is_new == Some(false) && self.dialect != Dialect::SornaV2;
-        let existed = existed.then(|| self.without_effect(info.as_ref()));
-        compared.into_iter().chain(existed.flatten()).collect()
+        asked.with_others(
+            arguments.variables().map(|(name, _)| name),
+            &arguments.env_files,
+            arguments.resource_options(),
+            &limits.mounts,
+        )
     }
 
     /// What to say of a program that exceeded a limit: how much that is, who set it, and how to change it. `None` where the
@@ -147,74 +138,6 @@ impl<'r> Wishes<'r> {
             ),
         }
     }
-
-    /// The resources that a session is to have.
-    fn resources(self) -> Vec<(String, String)> {
-        let mut resources = self.arguments.resources().to_vec();
-        if let Some(memory) = self.arguments.limits.max_mem
-            && !resources.iter().any(|(name, _)| name == "mem")
-        {
-            let bytes = memory.0.saturating_mul(1024);
-            resources.push(("mem".to_owned(), bytes.to_string()));
-        }
-        resources
-    }
-
-    /// What a kernel of Sorna v2 has.
-    fn limits_of(self, info: &KernelInfo) -> Option<String> {
-        let limits = &self.arguments.limits;
-        // Gateways of 2017 report 0 for what they do not know (yet).
-        let memory = info.max_memory().filter(|bytes| *bytes > 0);
-        let memory = limits.max_mem.zip(memory).and_then(|(asked, has)| {
-            let [asked, has] = [asked.0 as f64, has as f64 / 1024.0].map(size);
-            (asked != has).then(|| format!("a memory limit of {has} (asked for: {asked})"))
-        });
-        let limit = info.exec_timeout();
-        let limit = limit.filter(|time| !time.is_zero() && !self.limits_executions);
-        let limit = limits.exec_timeout.zip(limit).and_then(|(asked, has)| {
-            let [asked, has] = [asked, has].map(|limit| time(limit.as_secs_f64() * 1000.0));
-            (asked != has).then(|| format!("a time limit of {has} (asked for: {asked})"))
-        });
-        let differences: Vec<_> = memory.into_iter().chain(limit).collect();
-        let advice = match self.arguments.token {
-            Some(_) => {
-                " A kernel keeps the limits that it was created with: to change them, destroy it first, or choose another name."
-            }
-            None => "",
-        };
-        (!differences.is_empty())
-            .then(|| format!("The kernel has {}.{advice}", differences.join(" and ")))
-    }
-
-    /// What was asked of a session that existed, and is not compared.
-    fn without_effect(self, info: Option<&KernelInfo>) -> Option<String> {
-        let arguments = self.arguments;
-        let has = info
-            .and_then(KernelInfo::occupied_slots)
-            .unwrap_or_default();
-        let resources = self.resources().into_iter();
-        let resources = resources.filter(|(name, _)| !has.contains_key(name));
-        let variables = arguments.variables().map(|(name, _)| format!("-e {name}"));
-        let resources = resources.map(|(name, _)| format!("-r {name}"));
-        let options = arguments.resource_options().iter();
-        let options = options.map(|(name, _)| format!("--resource-opt {name}"));
-        let mounts = arguments.limits.mounts.iter();
-        let mounts = mounts.map(|name| format!("--mount {name}"));
-        let files = arguments.env_files.iter();
-        let files = files.map(|file| format!("--env-file {}", file.display()));
-        let all: Vec<_> = variables
-            .chain(files)
-            .chain(resources)
-            .chain(options)
-            .chain(mounts)
-            .collect();
-        (!all.is_empty()).then(|| {
-            format!(
-                "The session existed already and keeps what it was created with, so these have no effect: {}. To apply them, destroy the session first, or choose another name.",
-                all.join(", ")
-            )
-        })
-    }
 }
 
 /// What to say of a limit that only the gateway's operator sets.
@@ -249,20 +172,4 @@ fn over_other(limit: &Limit, max: Option<u64>) -> OverLimit {
         ),
         advice,
     }
-}
-
-/// What a session has of resources.
-fn resources_of(info: &KernelInfo, asked: &[(String, String)]) -> Option<String> {
-    let has = info.occupied_slots()?;
-    let differences = asked.iter().filter_map(|(name, asked)| {
-        let has = has.get(name)?;
-        let differs = amount(name, asked)? != amount(name, has)?;
-        let asked = match asked.parse::<f64>() {
-            Ok(bytes) if name == "mem" => size(bytes / 1024.0),
-            _ => asked.clone(),
-        };
-        differs.then(|| format!("{} (asked for: {asked})", slot(name, has)))
-    });
-    let differences: Vec<String> = differences.collect();
-    (!differences.is_empty()).then(|| format!("The session has {}.", differences.join(", ")))
 }

@@ -181,6 +181,7 @@ impl Kernels {
             lang: session.lang.clone(),
             session: Some(session.clone()),
             portion,
+            asked_memory: memory,
             cause: OnceLock::new(),
             kernel,
         }))
@@ -203,6 +204,7 @@ impl Kernels {
             lang: wanted.language.clone(),
             session: None,
             portion,
+            asked_memory: wanted.memory,
             cause: OnceLock::new(),
             kernel,
             id,

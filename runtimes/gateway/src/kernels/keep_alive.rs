@@ -56,6 +56,10 @@ impl Kernels {
 
     /// Information about a kernel.
     pub(crate) fn info(&self, entry: &Entry) -> KernelInfo {
-        entry.kernel.info(&entry.lang, self.idle_timeout_of(entry))
+        let info = entry.kernel.info(&entry.lang, self.idle_timeout_of(entry));
+        match entry.asked_memory.filter(|bytes| *bytes > 0) {
+            Some(bytes) => info.with_extra("memoryAsked", bytes.div_ceil(1024)),
+            None => info,
+        }
     }
 }

@@ -89,6 +89,8 @@ pub(crate) struct Entry {
     /// What it counts against the share of its owner.
     pub(super) portion: Portion,
     pub(crate) kernel: Kernel,
+    /// How much memory its client asked for, in bytes; it may have less.
+    pub(super) asked_memory: Option<u64>,
     /// Why it ends, once it does.
     pub(super) cause: OnceLock<Cause>,
 }

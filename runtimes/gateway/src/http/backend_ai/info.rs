@@ -29,7 +29,7 @@ pub(super) fn of(context: &Context, session: &Session) -> Value {
         "containerId": container(session),
         "occupiedSlots": slots,
         "occupyingSlots": slots,
-        "requestedSlots": slots,
+        "requestedSlots": python_slots(&requested_slots(session, kernel.as_ref())),
         "occupiedShares": "{}",
         "environ": python_dictionary(session.spec.env()),
         "resourceOpts": python_dictionary(session.spec.resource_options()),
@@ -99,6 +99,22 @@ pub(super) fn slots(session: &Session, kernel: Option<&KernelInfo>) -> Vec<(&'st
         .into_iter()
         .filter_map(|(slot, amount)| Some((slot, amount?)))
         .collect()
+}
+
+/// The amounts that it was asked to have, and what it has of the rest.
+fn requested_slots(session: &Session, kernel: Option<&KernelInfo>) -> Vec<(&'static str, u64)> {
+    use sorna_core::server::backend_ai::{parse_cores, parse_size};
+    let of = |slot| session.spec.resources().find(|(name, _)| *name == slot);
+    let has = slots(session, kernel).into_iter();
+    has.map(|(slot, has)| {
+        let (_, asked) = of(slot).unwrap_or_default();
+        let asked = match slot {
+            "mem" => parse_size(asked),
+            _ => parse_cores(asked),
+        };
+        (slot, asked.filter(|asked| *asked > 0).unwrap_or(has))
+    })
+    .collect()
 }
 
 /// The ports that it was created with for its own servers, which are those of this machine: nothing is between a
