@@ -18,6 +18,8 @@ pub(crate) struct Socket {
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
 
 impl Socket {
     pub(crate) fn open(client: &Client, target: &str) -> Result<Self, (u16, Value)> {
@@ -80,7 +82,10 @@ impl Socket {
                 let bytes = self.take(2);
                 usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))
             }
-            127 => panic!("not used here"),
+            127 => {
+                let bytes: [u8; 8] = self.take(8).try_into().unwrap();
+                usize::try_from(u64::from_be_bytes(bytes)).unwrap()
+            }
             length => usize::from(length),
         };
         (kind, self.take(length))
@@ -101,6 +106,76 @@ impl Socket {
         let (kind, content) = self.next();
         assert_eq!(kind, TEXT, "{:?}", String::from_utf8_lossy(&content));
         serde_json::from_slice(&content).unwrap()
+    }
+}
+
+/// The first message of an execution whose client says what it has received.
+fn confirmed(code: &str, id: &str) -> Value {
+    let run = json!({"id": id, "request": 0, "unclaimed": true, "persists": true});
+    json!({"mode": "query", "code": code, "options": {"run": run}})
+}
+
+#[test]
+fn more_is_sent_when_what_was_on_its_way_has_arrived() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("much", "python3");
+    let mut socket = Socket::open(&client, "/stream/session/much/execute").unwrap();
+    let code = "import time\nprint('x' * 700_000, flush=True)\nfor i in range(20): print(i, flush=True); time.sleep(0.02)";
+    socket.send(&confirmed(code, "first").to_string());
+    let mut bytes = 0;
+    loop {
+        match socket.next() {
+            (PING, content) => socket.send_frame(PONG, &content),
+            (TEXT, content) => {
+                let message: Value = serde_json::from_slice(&content).unwrap();
+                for record in message["console"].as_array().unwrap() {
+                    bytes += record[1].as_str().unwrap().len();
+                }
+                if message["status"] == "finished" {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(bytes, 700_001 + 50);
+}
+
+#[test]
+fn what_a_client_has_not_received_that_breaks_off_is_for_that_which_attaches() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("broken", "bash");
+    for number in 0..30 {
+        let mut socket = Socket::open(&client, "/stream/session/broken/execute").unwrap();
+        let code = format!("echo one{number}; sleep 0.05; echo two{number}; sleep 0.1; echo three");
+        socket.send(&confirmed(&code, &format!("a{number}")).to_string());
+        let mut first = String::new();
+        while !first.contains("one") {
+            if let (TEXT, content) = socket.next() {
+                first += &String::from_utf8(content).unwrap();
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(number * 5));
+        // What it has not read makes this a reset.
+        drop(socket);
+        let id = format!("b{number}");
+        let run = json!({"id": id, "request": 0, "unclaimed": true, "attach": true});
+        let attach = json!({"mode": "query", "code": "", "run_id": id, "options": {"run": run}});
+        let mut result = client.execute("broken", &attach);
+        let mut output = text(&result, "stdout");
+        let mut request = 0;
+        while result["status"] != "finished" {
+            request += 1;
+            let run = json!({"id": id, "request": request});
+            let next =
+                json!({"mode": "continue", "code": "", "run_id": id, "options": {"run": run}});
+            result = client.execute("broken", &next);
+            output += &text(&result, "stdout");
+        }
+        // It has confirmed nothing.
+        assert_eq!(output, format!("one{number}\ntwo{number}\nthree\n"));
     }
 }
 

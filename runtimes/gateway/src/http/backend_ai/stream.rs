@@ -86,8 +86,9 @@ async fn serve(
     let presence = line.peer.presence();
     let count = || kernels.counters.executions.up();
     let ended = run(&mut line, &session, &entry, count, patience).await;
-    if ended.is_some() {
-        line.close(&entry).await;
+    match ended {
+        Some(()) => line.close(&entry).await,
+        None => line.break_off(&entry).await,
     }
     drop(presence);
     entry.kernel.note_left();
@@ -107,8 +108,7 @@ impl Line {
     /// is done, and would not learn that its last sign of what it has received was lost.
     async fn close(mut self, entry: &Entry) {
         if !self.has_received(entry).await {
-            self.drain().await;
-            self.sent.leave(&entry.kernel, &self.run_id);
+            self.break_off(entry).await;
         }
         if websocket::close(&mut self.socket).await {
             // If the connection is closed before the client's close frame arrives, ours may be lost.
@@ -153,18 +153,31 @@ impl Line {
         let _ = tokio::time::timeout(HURRY, rest).await;
     }
 
+    /// The client is gone: what it has not received is for others.
+    async fn break_off(&mut self, entry: &Entry) {
+        self.drain().await;
+        self.sent.leave(&entry.kernel, &self.run_id);
+    }
+
     /// The next message. `None` if the client is gone.
     async fn next_message(&mut self) -> Option<Typed> {
         loop {
-            let frame = self.socket.next().await?.ok()?;
-            self.sent.note(&frame);
-            match frame {
-                Frame::Text(text) => return Some(Typed::Text(text.as_str().to_owned())),
-                Frame::Binary(bytes) => return Some(Typed::Bytes(bytes.into())),
-                // Reading once more lets tungstenite send the reply to a close frame, and then ends.
-                _ => {}
+            if let Some(typed) = self.next_frame().await? {
+                return Some(typed);
             }
         }
+    }
+
+    /// The next frame, which may be no message, but a sign of what has arrived. `None` if the client is gone.
+    async fn next_frame(&mut self) -> Option<Option<Typed>> {
+        let frame = self.socket.next().await?.ok()?;
+        self.sent.note(&frame);
+        Some(match frame {
+            Frame::Text(text) => Some(Typed::Text(text.as_str().to_owned())),
+            Frame::Binary(bytes) => Some(Typed::Bytes(bytes.into())),
+            // Reading once more lets tungstenite send the reply to a close frame, and then ends.
+            _ => None,
+        })
     }
 
     async fn send(&mut self, message: &Value) -> Option<()> {
@@ -268,12 +281,12 @@ async fn run(
             return Some(());
         }
         while line.sent.is_much() {
-            let message = tokio::select! {
-                message = line.next_message() => message,
+            let frame = tokio::select! {
+                frame = line.next_frame() => frame,
                 () = entry.kernel.displaced(&run_id) => break,
             };
-            match message {
-                Some(message) => typed.push(message),
+            match frame {
+                Some(message) => message.into_iter().for_each(|message| typed.push(message)),
                 None => return abandon(line, session, entry, &run_id).await,
             }
         }
@@ -321,8 +334,7 @@ async fn with_client<T>(
 /// reports is collected, since a batch goes on with its next step only then; that is interrupted as well. Its output is kept for
 /// another client.
 async fn abandon(line: &mut Line, session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
-    line.drain().await;
-    line.sent.leave(&entry.kernel, run_id);
+    line.break_off(entry).await;
     if entry.kernel.detach(run_id) {
         return None;
     }
