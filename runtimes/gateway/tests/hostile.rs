@@ -469,7 +469,8 @@ fn kill_a_batch(build: &str) {
     assert_eq!(outcome.exit_code(), Some(137), "{outcome:?}");
     assert_eq!(outcome.stderr.matches("killed").count(), 1, "{outcome:?}");
     assert!(!outcome.stderr.contains("died"), "{outcome:?}");
-    assert_eq!(client.run(&kernel, "echo alive").finished().0, "alive\n");
+    let after = client.run(&kernel, "echo alive");
+    assert_eq!(after.stdout, "alive\n", "{after:?}");
 }
 
 #[test]

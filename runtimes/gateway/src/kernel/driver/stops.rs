@@ -111,8 +111,9 @@ impl Driver {
             interpreter.kill_is_reported = true;
         }
         let has_process = self.step.is_some();
+        let is_snippet = self.run.as_ref().is_some_and(|run| run.steps.is_none());
         if let Some(run) = &mut self.run {
-            if has_process || run.steps.is_none() {
+            if has_process || is_snippet {
                 run.kill_reason
                     .get_or_insert(KillReason::LimitExceeded(limit));
             } else {
@@ -132,6 +133,12 @@ impl Driver {
         // Awaited, so that it does not kill the next interpreter.
         let setup = Arc::clone(&self.setup);
         let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
+        // What follows must not go to an interpreter that is dying.
+        if !is_snippet && let Some(mut interpreter) = self.interpreter.take() {
+            interpreter.wait().await;
+            self.note_processes();
+            self.conclude_interpreter(interpreter);
+        }
         let mut state = self.shared.lock();
         state.exceeding = false;
         state.kills += 1;
