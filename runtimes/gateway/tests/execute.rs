@@ -153,8 +153,8 @@ fn a_client_that_hangs_up_loses_nothing() {
     drop(stream);
     client.upload(&kernel, &[("go", b"")]).unwrap();
     let next = client.call(&start.proceed(Continuation::Continue)).unwrap();
-    assert_eq!(next.status, ExecutionStatus::Finished);
-    assert_eq!(next.console.stdout(), "one\ntwo\n");
+    let next = client.finish(&start, next);
+    assert_eq!(next.finished().0, "one\ntwo\n");
 
     // Nor if a new execution follows instead of a continuation.
     let code = "print('three')";
