@@ -36,7 +36,6 @@ let leaving = false;
 let last = false;
 let echoes = false;
 let status = 0;
-
 function put(letter, content) {
     let bytes = Buffer.from(`${letter} ${Buffer.byteLength(content)}\n${content}`);
     while (bytes.length > 0) {
@@ -374,7 +373,8 @@ function evaluate(code) {
                 guard(() => echo(response.result));
             }
             if (failure) {
-                if (!interrupts.isEnding()) {
+                // The snippet ends with the process, also if it was still awaited.
+                if (!interrupts.isEnding() && !process._exiting) {
                     report(failure.message);
                 }
             } else if (details) {
@@ -480,6 +480,19 @@ const main = Object.assign(new Module('[eval]'), { filename: snippet, paths: Mod
 Object.assign(globalThis, {
     require: Module.createRequire(snippet), module: main, exports: main.exports, __filename: '[eval]', __dirname: '.',
 });
+// So are the modules that come with node, by their names; a program may give these another meaning.
+for (const name of Module.builtinModules) {
+    const isOwn = Object.hasOwn(globalThis, name) && name !== 'crypto';
+    if (isOwn || name.startsWith('_') || name.includes('/') || name.includes(':')) {
+        continue;
+    }
+    const define = (value) => Object.defineProperty(globalThis, name, {
+        value, configurable: true, enumerable: true, writable: true,
+    });
+    Object.defineProperty(globalThis, name, {
+        configurable: true, enumerable: false, get: () => main.require(name), set: define,
+    });
+}
 modules.start(snippet, interrupts.wrapFulfilled);
 process.argv.length = 1;
 put('+', '');
