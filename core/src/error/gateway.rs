@@ -486,13 +486,16 @@ impl fmt::Display for GatewayError {
         {
             return write!(f, "the kernel is busy: {busy}");
         }
-        if self.is_taken_over() {
-            return f.write_str("another client has taken the execution over");
-        }
-        if self.is_nothing_to_attach() {
-            return f.write_str(
-                "there is nothing to attach to: nothing runs, and all output has been received",
-            );
+        // These say all in their title.
+        if (self.is_taken_over() || self.is_nothing_to_attach())
+            && let Some(problem) = self.problem()
+            && let (Some(text), None) = (problem.message(), &problem.agent_details)
+        {
+            let text = text.strip_suffix('.').unwrap_or(text);
+            let mut rest = text.chars();
+            let first = rest.next().map(|c| c.to_ascii_lowercase());
+            let text: String = first.into_iter().chain(rest).collect();
+            return write!(f, "{}", excerpt(text.as_bytes()));
         }
         write!(f, "the gateway responded with {}", self.status.as_u16())?;
         if let ErrorBody::NotStored(reason) = &self.error_body {

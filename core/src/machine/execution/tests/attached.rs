@@ -105,7 +105,15 @@ fn that_there_is_nothing_to_attach_to_and_that_another_client_attached_is_clear(
         for (version, line) in VERSIONS {
             let mut run = Driver::new(attached(version));
             run.sends(line);
-            run.answers(problem(409, name));
+            let title = format!("{}{}.", words[..1].to_uppercase(), &words[1..]);
+            let body =
+                format!(r#"{{"type": "https://api.sorna.io/probs/{name}", "title": "{title}"}}"#);
+            run.answers(
+                http::Response::builder()
+                    .status(409)
+                    .body(body.into())
+                    .unwrap(),
+            );
             let error = run.done().unwrap_err();
             assert!(is_it(&error) && !error.is_busy() && !error.may_have_acted());
             assert_eq!(error.to_string(), words);
