@@ -119,7 +119,6 @@ fn rule(line: &str) -> String {
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[DATE]"),
         (r"(\d+(\.\d+)? (ms|s|min|h)\b ?)+", "[TIME] "),
         (r"\d+(\.\d+)? (bytes|KiB|MiB)\b", "[SIZE]"),
-        (r"/[^ ]*/work/", "[WORK]/"),
     ] {
         let pattern = regex::Regex::new(pattern).expect("a pattern");
         line = pattern.replace_all(&line, name).trim_end().to_owned();
