@@ -163,8 +163,8 @@ const BUSY_LIMIT: Duration = Duration::from_secs(35);
 /// Nothing is executed before the WebSocket is open, so if there is none the same code is sent by a request. From the
 /// first message on nothing is repeated: the run's ID is known to the manager alone (read in the sources of 23.09.10 and
 /// 26.9.6), so an execution cannot be continued in another way. If the WebSocket breaks or is closed before the end, that
-/// is [`Error::MayHaveRun`], after all output that has arrived. (With a gateway that knows its [mark](RunMark::with_persistence) it
-/// goes on by requests.) Managers interrupt the program then, if they notice; if
+/// is [`Error::MayHaveRun`], after all output that has arrived. (A gateway that recognizes
+/// [persistent executions](RunMark::with_persistence) lets the client continue by requests.) Managers interrupt the program then, if they notice; if
 /// they do not, and it does not end, its kernel stays busy. The same holds if the manager
 /// [says that it failed](crate::AbortReason::Reported), for example since a program shows HTML: only a run with a known ID
 /// can be freed.
@@ -230,7 +230,7 @@ pub(super) enum State {
     Pausing(Instant),
     /// It has ended, and the gateway closes the WebSocket, until then at most.
     Parting(Instant, Box<ExecutionResult>),
-    /// It has ended, and the WebSocket broke before the gateway knew that this has arrived: it is told.
+    /// The end has arrived, but the WebSocket broke before the gateway could know that. A request tells it.
     Confirming(Box<Call<Execute>>, Box<ExecutionResult>),
     /// The kernel is busy with another execution.
     Held(Box<Held>),

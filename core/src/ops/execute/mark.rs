@@ -74,8 +74,8 @@ impl RunMark {
         }
     }
 
-    /// Of an execution that starts nothing: it takes over what runs in the kernel, whoever has started it, from its client if
-    /// that is still there. Its results have all output that no client has received, as far as the gateway knows and has
+    /// Of an execution that attaches: it starts nothing, but takes over what runs in the kernel, whoever started that. A client
+    /// that still waits for it is told so. Its results have all output that no client has received, as far as the gateway knows and has
     /// kept it, then what is printed from then on, questions for input, and the end. If what ran last has ended, and no client has
     /// received that, it is the end of that. Otherwise the response is an error that
     /// [says so](crate::GatewayError::is_nothing_to_attach).
