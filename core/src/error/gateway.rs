@@ -491,6 +491,11 @@ impl fmt::Display for GatewayError {
             && let Some(problem) = self.problem()
             && let (Some(text), None) = (problem.message(), &problem.agent_details)
         {
+            // In messages of a WebSocket the kind is before it.
+            let kind = problem.kind_name();
+            let text = text
+                .strip_prefix(kind)
+                .map_or(text, |rest| rest.trim_start_matches([':', ' ']));
             let text = text.strip_suffix('.').unwrap_or(text);
             let mut rest = text.chars();
             let first = rest.next().map(|c| c.to_ascii_lowercase());

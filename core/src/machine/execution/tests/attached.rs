@@ -102,10 +102,10 @@ fn that_there_is_nothing_to_attach_to_and_that_another_client_attached_is_clear(
         ),
     ];
     for (name, words, is_it) in kinds {
+        let title = format!("{}{}.", words[..1].to_uppercase(), &words[1..]);
         for (version, line) in VERSIONS {
             let mut run = Driver::new(attached(version));
             run.sends(line);
-            let title = format!("{}{}.", words[..1].to_uppercase(), &words[1..]);
             let body =
                 format!(r#"{{"type": "https://api.sorna.io/probs/{name}", "title": "{title}"}}"#);
             run.answers(
@@ -124,10 +124,12 @@ fn that_there_is_nothing_to_attach_to_and_that_another_client_attached_is_clear(
         run.is_open();
         assert!(run.sends_text().contains(r#""attach":true"#));
         run.hears(&format!(
-            r#"{{"status": "error", "msg": "x", "type": "https://api.backend.ai/probs/{name}", "title": "x"}}"#
+            r#"{{"status": "error", "msg": "{name}: {title}", "type": "https://api.backend.ai/probs/{name}", "title": "{title}"}}"#
         ));
         run.closes();
-        assert!(is_it(&run.done().unwrap_err()));
+        let error = run.done().unwrap_err();
+        assert!(is_it(&error));
+        assert_eq!(error.to_string(), words);
     }
 }
 
