@@ -187,11 +187,13 @@ async fn run_scripts(sessions: Weak<Sessions>, session: Arc<Session>, entry: Arc
     if let Some(script) = session.spec.bootstrap_script() {
         run_script(&session, &entry, script).await;
     }
-    let has_started = session.enter_running();
-    if let Some(sessions) = sessions.upgrade().filter(|_| has_started) {
+    // Told before it may be used, so that its end is not told first. It may have been destroyed meanwhile.
+    let is_pending = session.status().is_pending();
+    if let Some(sessions) = sessions.upgrade().filter(|_| is_pending) {
         sessions.events.tell(&session, "kernel_started", "");
         sessions.events.tell(&session, "session_started", "");
     }
+    session.enter_running();
     let Some(command) = session.spec.startup_command().filter(|_| session.is_batch) else {
         return;
     };

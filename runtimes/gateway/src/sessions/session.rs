@@ -180,10 +180,11 @@ impl Session {
         true
     }
 
-    /// Lets it run, if it was going to: it may have been destroyed meanwhile. Returns whether it runs now.
-    pub(super) fn enter_running(&self) -> bool {
-        let is_pending = self.status().is_pending();
-        is_pending && self.enter(SessionStatus::Running, None)
+    /// Lets it run, if it was going to: it may have been destroyed meanwhile.
+    pub(super) fn enter_running(&self) {
+        if self.status().is_pending() {
+            self.enter(SessionStatus::Running, None);
+        }
     }
 
     /// Waits until its status fulfils a condition.
