@@ -23,6 +23,7 @@ fn each_request_of_a_run_is_logged() {
 ∙ POST /v2/kernel/create: 201, attempt 1, [..] ms
 ✔ Kernel (ID: [KERNEL]) is ready.
 ∙ POST /v2/kernel/[..]: 200, attempt 1, [..] ms
+...
 ∙ DELETE /v2/kernel/[..]: 204, attempt 1, [..] ms
 ✔ Cleaned up the kernel.
 

@@ -138,11 +138,25 @@ fn bytes_are_carried_for_requests_that_ask_for_them() {
     client.create("bytes", "bash");
     let code = r"printf 'text\n\377'; cat >&2; exit 3";
     let body = json!({"mode": "query", "code": code, "runId": null, "bytes": true});
-    let asked = client.execute("bytes", &body);
-    assert_eq!(asked["status"], "waiting-input");
-    let console = json!([["stdout", "text\n"], ["stdout-bytes", "/w=="]]);
-    assert_eq!(asked["console"], console);
-    let run_id = &asked["runId"];
+    // As far as the next question, by requests that ask for bytes or do not.
+    let until_asked = |first: Value, bytes: bool| {
+        let mut asked = first;
+        let mut console = Vec::new();
+        loop {
+            console.append(asked["console"].as_array_mut().unwrap());
+            if asked["status"] != "continued" && !console.is_empty() {
+                assert_eq!(asked["status"], "waiting-input");
+                return (Value::from(console), asked["runId"].clone());
+            }
+            let run_id = &asked["runId"];
+            let body = json!({"mode": "continue", "code": "", "run_id": run_id, "bytes": bytes});
+            asked = client.execute("bytes", &body);
+        }
+    };
+    let (console, run_id) = until_asked(client.execute("bytes", &body), true);
+    let expected = json!([["stdout", "text\n"], ["stdout-bytes", "/w=="]]);
+    assert_eq!(console, expected);
+    let run_id = &run_id;
     let input = |code: &str, more: Value| {
         let mut body = json!({"mode": "input", "code": code, "run_id": run_id, "runId": run_id});
         body.as_object_mut()
@@ -150,11 +164,13 @@ fn bytes_are_carried_for_requests_that_ask_for_them() {
             .extend(more.as_object().unwrap().clone());
         client.execute("bytes", &body)
     };
-    let asked = input("/g0K", json!({"encoding": "base64", "bytes": true}));
-    assert_eq!(asked["console"], json!([["stderr-bytes", "/g0K"]]));
-    // This request does not ask for bytes.
-    let asked = input("/g0K", json!({"encoding": "base64"}));
-    assert_eq!(asked["console"], json!([["stderr", "\u{fffd}\r\n"]]));
+    let first = input("/g0K", json!({"encoding": "base64", "bytes": true}));
+    let (console, _) = until_asked(first, true);
+    assert_eq!(console, json!([["stderr-bytes", "/g0K"]]));
+    // These requests do not ask for bytes.
+    let first = input("/g0K", json!({"encoding": "base64"}));
+    let (console, _) = until_asked(first, false);
+    assert_eq!(console, json!([["stderr", "\u{fffd}\r\n"]]));
     let last = input("\u{4}", json!({}));
     let last = client.finish("bytes", last);
     assert_eq!(
