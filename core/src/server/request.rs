@@ -195,7 +195,7 @@ impl ExecuteRequest {
     /// As [`parse`](Self::parse).
     pub fn parse_marked(body: &[u8]) -> Result<(Self, Option<RunMark>), ProblemReply> {
         let raw: RawExecute = parse_json(body)?;
-        let mark = mark_in(raw.options.as_ref());
+        let mark = mark_in(raw.options.as_ref())?;
         Self::of(raw).map(|request| (request, mark))
     }
 

@@ -90,7 +90,7 @@ impl ExecuteInSession {
         let value: Value =
             serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
         let raw = RawExecute::deserialize(value).map_err(|error| invalid(&error.to_string()))?;
-        let mark = mark_in(raw.options.as_ref());
+        let mark = mark_in(raw.options.as_ref())?;
         Self::of(raw).map(|request| (request, mark))
     }
 

@@ -88,6 +88,11 @@ impl Session {
                     let turn = Turn::Start(request);
                     return self.marked(kernel, mark, turn, interval, on_start).await;
                 }
+                // What attaches never starts anything.
+                ExecuteInSession::Start { .. } if mark.0.attaches => {
+                    let turn = Turn::Continue;
+                    return self.marked(kernel, mark, turn, interval, on_start).await;
+                }
                 ExecuteInSession::Continue { .. } => {
                     let turn = Turn::Continue;
                     return self.marked(kernel, mark, turn, interval, on_start).await;
