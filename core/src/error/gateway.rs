@@ -491,11 +491,7 @@ impl fmt::Display for GatewayError {
             && let Some(problem) = self.problem()
             && let (Some(text), None) = (problem.message(), &problem.agent_details)
         {
-            // In messages of a WebSocket the kind is before it.
-            let kind = problem.kind_name();
-            let text = text
-                .strip_prefix(kind)
-                .map_or(text, |rest| rest.trim_start_matches([':', ' ']));
+            let text = without_kind(text, problem.kind_name());
             let text = text.strip_suffix('.').unwrap_or(text);
             let mut rest = text.chars();
             let first = rest.next().map(|c| c.to_ascii_lowercase());
@@ -520,7 +516,9 @@ impl fmt::Display for GatewayError {
         let details = agent.map_or([None, None], |agent| {
             [agent.title.as_deref(), agent.exception.as_deref()]
         });
-        let texts = [problem.message()].into_iter().chain(details);
+        let message = problem.message();
+        let message = message.map(|text| without_kind(text, problem.kind_name()));
+        let texts = [message].into_iter().chain(details);
         let mut texts = texts.flatten().peekable();
         while let Some(text) = texts.next() {
             let text = match texts.peek() {
@@ -532,6 +530,13 @@ impl fmt::Display for GatewayError {
         }
         Ok(())
     }
+}
+
+/// Text without the kind of problem that is before it in messages of a WebSocket.
+fn without_kind<'t>(text: &'t str, kind: &str) -> &'t str {
+    let rest = text.strip_prefix(kind);
+    let rest = rest.and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(text)
 }
 
 impl StdError for GatewayError {}

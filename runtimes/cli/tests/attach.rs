@@ -5,6 +5,7 @@ mod support;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -152,6 +153,83 @@ fn questions_are_answered_by_who_attaches() {
             assert!(text.ends_with("hello world\n"), "{lang}: {output:?}");
             assert!(output.status.success(), "{lang}: {output:?}");
         }
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn what_a_program_printed_before_a_restart_is_shown_with_the_reason_of_its_end() {
+    for lab in Lab::both() {
+        for (lang, code) in [
+            (
+                "bash",
+                "echo one; echo two >&2; echo three > there; sleep 600",
+            ),
+            (
+                "python3",
+                "import sys, time; print('one', flush=True); print('two', file=sys.stderr); open('there', 'w'); time.sleep(600)",
+            ),
+        ] {
+            let token = lab.detach(lang, code);
+            let there = || lab.sorna(&["ls", &token]).output().expect("sorna").stdout;
+            while !String::from_utf8_lossy(&there()).contains("there") {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            check(lab.sorna(&["restart", &token])).success();
+            let attached = lab.sorna(&["attach", &token]).output().expect("sorna");
+            let stderr = String::from_utf8_lossy(&attached.stderr);
+            assert_eq!(
+                String::from_utf8_lossy(&attached.stdout),
+                "one\n",
+                "{stderr}"
+            );
+            assert!(stderr.contains("two\n"), "{stderr}");
+            assert!(stderr.contains("the kernel was restarted"), "{stderr}");
+            assert!(!stderr.contains("may still run"), "{stderr}");
+            assert_eq!(attached.status.code(), Some(1), "{stderr}");
+        }
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn that_a_program_waits_is_said_where_its_prompt_has_been_shown_to_another() {
+    for lab in Lab::both() {
+        let code = "name = input('name? '); print('hello', name)";
+        let token = lab.detach("python3", code);
+        let mut first = lab.sorna(&["attach", "-q", "--detach-on-interrupt", &token]);
+        let mut first = first.stdin(Stdio::piped()).spawn().expect("sorna");
+        let mut prompt = [0; 6];
+        let stdout = first.stdout.as_mut().expect("a pipe");
+        stdout.read_exact(&mut prompt).expect("the prompt");
+        assert_eq!(&prompt, b"name? ");
+        signal(&first);
+        assert_eq!(wait(&mut first).code(), Some(130));
+        let mut second = lab.sorna(&["attach", &token]);
+        let mut second = second.stdin(Stdio::piped()).spawn().expect("sorna");
+        let mut stdin = second.stdin.take().expect("a pipe");
+        stdin
+            .write_all(
+                b"world
+",
+            )
+            .expect("it reads");
+        drop(stdin);
+        let output = second.wait_with_output().expect("output");
+        let (stdout, stderr) = [&output.stdout, &output.stderr]
+            .map(|text| String::from_utf8_lossy(text))
+            .into();
+        // Unless it is not known whether the first one has received it.
+        let is_shown_again = stdout.starts_with("name? ");
+        let is_said = stderr.contains("The program is waiting for input.");
+        assert!(is_shown_again != is_said, "{output:?}");
+        assert!(
+            stdout.ends_with(
+                "hello world
+"
+            ),
+            "{output:?}"
+        );
         lab.gateway.stop();
     }
 }

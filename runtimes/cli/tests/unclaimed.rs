@@ -13,7 +13,8 @@ use support::{backend_at, check, gateway, here, sorna_at, wait};
 
 type At = fn(&Path, &RunningGateway) -> Command;
 
-const BEFORE: &str = "∙ Output that earlier executions in this kernel have left, and no client is known to have received:\n";
+const BEFORE: &str =
+    "∙ Output that earlier executions have left here, and no client is known to have received:\n";
 const AFTER: &str = "∙ That was the output of earlier executions; what follows is this one's.\n";
 
 fn command(at: At, directory: &Path, gateway: &RunningGateway, lang: &str, code: &str) -> Command {

@@ -623,9 +623,11 @@ impl Execution {
     }
 
     fn failed(&mut self, error: Error) {
+        // Only managers fail to report what a program has done, and none of them knows marks.
+        let is_told = self.mark.is_some() && error.gateway().is_some();
         let next = match &mut self.conduct {
-            Some(conduct) => conduct.failed(error),
-            None => Next::End(Err(error)),
+            Some(conduct) if !(is_told && conduct.is_running()) => conduct.failed(error),
+            _ => Next::End(Err(error)),
         };
         self.act(next);
     }

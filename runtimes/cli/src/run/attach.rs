@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use sorna::blocking::Execution;
-use sorna::{BuildError, Error, ExecutionEvent, ExecutionResult, ExecutionStatus, GatewayError};
+use sorna::{BuildError, Error, ExecutionEvent, ExecutionResult, ExecutionStatus, ProblemKind};
 
 use super::args::MediaArgs;
 use super::finish::Stop;
@@ -14,6 +14,7 @@ use super::input::{Answer, Form, Given, Input, Wake};
 use super::left_running::may_be_seen;
 use super::media::Gallery;
 use super::output::Output;
+use super::resources::over_some_limit;
 use crate::advice::{NO_ID, show_error_of};
 use crate::chain::message;
 use crate::exit::Exit;
@@ -123,6 +124,7 @@ fn begin(arguments: &AttachArgs, globals: &Globals) -> Result<Exit, Failure> {
         stopped,
         words,
         is_attached: false,
+        is_shown: false,
         name: &arguments.session,
         found: &found,
         target: &target,
@@ -140,6 +142,8 @@ struct Attachment<'a> {
     words: LastWords,
     /// Whether there is something.
     is_attached: bool,
+    /// Whether there was anything to see of it.
+    is_shown: bool,
     /// As the session was given.
     name: &'a str,
     found: &'a Found,
@@ -189,6 +193,7 @@ impl Attachment<'_> {
         match event {
             ExecutionEvent::Console(console) => {
                 self.input.has_news(false);
+                self.is_shown = true;
                 let shown = self.output.show(&console, &mut self.reporter);
                 shown.map_err(Stop::Output)
             }
@@ -232,6 +237,14 @@ impl Attachment<'_> {
             json::emit(&Event::InputRequested { password }).map_err(Stop::Output)?;
         }
         self.reporter.clear();
+        // Its prompt may have gone to another client.
+        if !std::mem::replace(&mut self.is_shown, true) {
+            let waits = match is_password {
+                true => "The program is waiting for a password.",
+                false => "The program is waiting for input.",
+            };
+            self.reporter.info(waits);
+        }
         let form = Form {
             is_hidden: is_password,
             hides_line_end,
@@ -313,8 +326,11 @@ impl Attachment<'_> {
         }
         let id = self.found.kernel.id();
         show_error_of(&mut self.reporter, &error, self.target, id, NO_ID);
-        let is_gone = error.gateway().is_some_and(GatewayError::is_not_found);
-        if self.is_attached && !is_gone {
+        // With its kernel, or by a restart.
+        let has_ended = error.gateway().is_some_and(|response| {
+            response.is_not_found() || response.kind() == Some(ProblemKind::KernelExecutionFailed)
+        });
+        if self.is_attached && !has_ended {
             self.reporter.advice(self.left());
         }
         Ok(Exit::FAILURE)
@@ -323,8 +339,13 @@ impl Attachment<'_> {
 
 /// Reports how the program ended.
 fn end(result: &ExecutionResult, reporter: &mut Reporter) -> Exit {
+    if let Some(over) = over_some_limit(result) {
+        reporter.fail(over.message);
+        if let Some(advice) = over.advice {
+            reporter.advice(advice);
+        }
+    }
     if result.status == ExecutionStatus::ExecTimeout {
-        reporter.fail("The program exceeded its time limit and was killed.");
         return Exit::TIMEOUT;
     }
     Exit::of_program(result.exit_code().unwrap_or(0))

@@ -140,6 +140,24 @@ impl<'r> Wishes<'r> {
     }
 }
 
+/// What to say of a program that exceeded a limit, to whoever has not set it.
+pub(super) fn over_some_limit(result: &ExecutionResult) -> Option<OverLimit> {
+    let exceeded = result.exceeded()?;
+    let (name, max) = match exceeded.limit {
+        Limit::Time => ("time", exceeded.max.map(|ms| time(ms as f64))),
+        Limit::Memory => (
+            "memory",
+            exceeded.max.map(|bytes| size(bytes as f64 / 1024.0)),
+        ),
+        limit => return Some(over_other(&limit, exceeded.max)),
+    };
+    let max = max.map_or(String::new(), |max| format!(" of {max}"));
+    Some(OverLimit {
+        message: format!("The program exceeded its {name} limit{max} and was killed."),
+        advice: None,
+    })
+}
+
 /// What to say of a limit that only the gateway's operator sets.
 fn over_other(limit: &Limit, max: Option<u64>) -> OverLimit {
     let number = |things: &str| max.map_or(String::new(), |max| format!(" of {max} {things}"));

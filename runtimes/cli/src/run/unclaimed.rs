@@ -3,7 +3,8 @@
 use sorna::{Console, Record, ValueForms};
 
 /// What comes before it.
-pub(super) const UNCLAIMED: &str = "Output that earlier executions in this kernel have left, and no client is known to have received:";
+pub(super) const UNCLAIMED: &str =
+    "Output that earlier executions have left here, and no client is known to have received:";
 /// What comes after it.
 pub(super) const UNCLAIMED_END: &str =
     "That was the output of earlier executions; what follows is this one's.";

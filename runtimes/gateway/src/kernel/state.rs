@@ -470,6 +470,10 @@ impl State {
                 self.phase = Phase::Running;
                 report
             }
+            // The error has no place for it.
+            Phase::Ended(Ending::Failed(_)) if !self.console.is_empty() => {
+                Report::new(ExecutionStatus::Continued, Value::Null)
+            }
             Phase::Ended(ending) => {
                 let report = ending.report();
                 self.phase = Phase::Idle;

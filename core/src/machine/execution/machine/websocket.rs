@@ -194,21 +194,18 @@ impl Execution {
     }
 }
 
-/// The error in a message of a gateway that has not executed anything, or lets another client go on, as a response would have
-/// it.
+/// The problem in a message of `sorna-gateway`, as a response would have it. Managers have only words there.
 fn error_in(result: &ExecutionResult) -> Option<Error> {
-    let body = serde_json::to_vec(&result.extra).ok()?;
-    let error = GatewayError::new(
-        Dialect::BackendAi,
-        StatusCode::CONFLICT,
-        &HeaderMap::new(),
-        &body.into(),
-    );
-    let kinds = [
-        ProblemKind::KernelBusy,
-        ProblemKind::RunTakenOver,
-        ProblemKind::NothingToAttach,
-    ];
-    let is_known = error.kind().is_some_and(|kind| kinds.contains(&kind));
-    is_known.then(|| error.into())
+    let body = Bytes::from(serde_json::to_vec(&result.extra).ok()?);
+    let error = |status| GatewayError::new(Dialect::BackendAi, status, &HeaderMap::new(), &body);
+    let status = match error(StatusCode::CONFLICT).kind()? {
+        ProblemKind::KernelBusy | ProblemKind::RunTakenOver | ProblemKind::NothingToAttach => {
+            StatusCode::CONFLICT
+        }
+        ProblemKind::KernelExecutionFailed => StatusCode::INTERNAL_SERVER_ERROR,
+        ProblemKind::InvalidApiParams | ProblemKind::GenericBadRequest => StatusCode::BAD_REQUEST,
+        ProblemKind::ObjectNotFound => StatusCode::NOT_FOUND,
+        _ => return None,
+    };
+    Some(error(status).into())
 }

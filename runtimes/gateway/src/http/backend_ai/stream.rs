@@ -224,9 +224,8 @@ async fn run(
     let wants_bytes = wants_bytes(first.as_bytes());
     let (run_id, mut request, mut mark) = match start_of(&first) {
         Ok(start) => start,
-        Err(message) => {
-            let message = json!({"status": "error", "msg": message});
-            return line.send(&message).await;
+        Err(problem) => {
+            return line.send(&problem_message(problem)).await;
         }
     };
     // What the client sends before it is asked is the answer to a later question.
@@ -255,16 +254,7 @@ async fn run(
                 }
                 return line.send(&problem_message(busy_reply(&busy))).await;
             }
-            Err(RunError::Execute(
-                error @ (ExecuteError::TakenOver | ExecuteError::NothingToAttach),
-            )) => {
-                let problem = problem(RunError::Execute(error));
-                return line.send(&problem_message(problem)).await;
-            }
-            Err(error) => {
-                let message = problem(error).to_string();
-                return line.send(&json!({"status": "error", "msg": message})).await;
-            }
+            Err(error) => return line.send(&problem_message(problem(error))).await,
         };
         if !wants_bytes {
             reply.console.replace_bytes();
@@ -383,13 +373,15 @@ fn problem_message(problem: ProblemReply) -> Value {
 type Start = (String, ExecuteInSession, Option<RunMark>);
 
 /// The run that the first message asks for, with its ID and its mark.
-fn start_of(text: &str) -> std::result::Result<Start, String> {
+fn start_of(text: &str) -> std::result::Result<Start, ProblemReply> {
     match ExecuteInSession::parse_marked(text.as_bytes()) {
         Ok((ExecuteInSession::Start { run_id, request }, mark)) => {
             let marked = mark.as_ref().map(|mark| mark.id.clone());
             let run_id = match marked.or(run_id) {
                 Some(run_id) => run_id,
-                None => random::run_id().map_err(|error| error.to_string())?,
+                None => random::run_id().map_err(|error| {
+                    ProblemKind::KernelExecutionFailed.reply_with(&error.to_string())
+                })?,
             };
             let start = ExecuteInSession::Start {
                 run_id: Some(run_id.clone()),
@@ -397,8 +389,9 @@ fn start_of(text: &str) -> std::result::Result<Start, String> {
             };
             Ok((run_id, start, mark))
         }
-        Ok(_) => Err("mode has an invalid value: only query and batch can be streamed".to_owned()),
-        Err(problem) => Err(problem.to_string()),
+        Ok(_) => Err(ProblemKind::InvalidApiParams
+            .reply_with("mode has an invalid value: only query and batch can be streamed")),
+        Err(problem) => Err(problem),
     }
 }
 

@@ -101,7 +101,13 @@ impl Driver {
                 self.forget_run("the kernel was restarted");
                 self.output.clear();
                 self.input.clear();
-                self.shared.lock().leave_output();
+                {
+                    let mut state = self.shared.lock();
+                    // What a run has printed that has ended just now, or was not fetched, is still its client's.
+                    if !matches!(state.phase, Phase::Ended(_)) {
+                        state.leave_output();
+                    }
+                }
                 self.starting = Some(reply);
                 self.start_interpreter();
             }
