@@ -558,3 +558,52 @@ fn kernels_have_namespaces_by_default() {
     assert!(log.contains("isolation=files: namespaces"), "{log}");
     assert!(log.contains("network: none"), "{log}");
 }
+
+#[test]
+fn interpreters_end_as_their_languages_do_when_it_is_stopped() {
+    let directory = here();
+    let out = directory.path().join("out");
+    std::fs::create_dir(&out).expect("a directory");
+    std::fs::set_permissions(&out, std::fs::Permissions::from_mode(0o777)).expect("a mode");
+    let served = Served::start(directory.path(), &["--allow-write", "out"]);
+    let hooks = [
+        (
+            "python3",
+            "import atexit; atexit.register(lambda: print('bye', file=open('OUT/python3', 'w')))",
+        ),
+        ("bash", "trap 'echo; echo bye >OUT/bash' EXIT"),
+        (
+            "perl",
+            "END { print qq(\\n); open my $f, '>', 'OUT/perl'; print $f qq(bye\\n) }",
+        ),
+        (
+            "ruby",
+            "at_exit { puts; File.write('OUT/ruby', \"bye\\n\") }",
+        ),
+        (
+            "nodejs",
+            "process.on('exit', () => { console.log(); require('fs').writeFileSync('OUT/nodejs', 'bye\\n') })",
+        ),
+    ];
+    let there = hooks.map(|(language, hook)| {
+        let command = if language == "nodejs" {
+            "node"
+        } else {
+            language
+        };
+        if !need(command) {
+            return false;
+        }
+        let hook = hook.replace("OUT", out.to_str().expect("text"));
+        let mut client = served.client(directory.path());
+        let token = format!("kept-{language}");
+        client.args(["run", "-q", "-t", &token, language, "-c", &hook]);
+        check(client).success().stdout_eq("").stderr_eq("");
+        true
+    });
+    served.stop(Signal::TERM);
+    for ((language, _), there) in hooks.into_iter().zip(there) {
+        let left = std::fs::read_to_string(out.join(language));
+        assert_eq!(left.is_ok_and(|it| it == "bye\n"), there, "{language}");
+    }
+}

@@ -69,8 +69,8 @@
 //!   128 plus the number for a signal. What processes in the background print is awaited for 1 s more. The code may be empty.
 //!   There is a new interpreter when something is executed again. In languages whose queries are programs, the option
 //!   means nothing; those with a custom runner end as they did without it.
-//! - When a kernel is restarted or destroyed while nothing runs: for at most 1 s, in which what is printed goes nowhere, and
-//!   input has ended. While something runs, it is killed.
+//! - When a kernel is restarted or destroyed while nothing runs, also by its idle timeout or since the gateway ends: for at most
+//!   1 s, in which what is printed goes nowhere, and input has ended. While something runs, it is killed.
 //! - When the program ends it, by `exit` and similar calls.
 //!
 //! Clients learn of the extension from the response to the creation of a kernel or session, which has

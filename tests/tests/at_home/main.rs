@@ -7,6 +7,7 @@
 mod compare;
 mod ends;
 mod ends_of_kernels;
+mod ends_outside;
 mod forks;
 mod guards;
 mod home;

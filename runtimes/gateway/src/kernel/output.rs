@@ -31,6 +31,8 @@ const WIDE: usize = 64 * 1024;
 const FLOOD: u32 = 256;
 /// How many steps that have ended may have left processes whose output is still read. Each takes two descriptors.
 const MOST_LEFT: usize = 4;
+/// How often each pipe is read at once when its content is discarded.
+const MOST_CLEARED: usize = 256;
 
 /// Pipes for the processes of the kernel: two for the interpreter and what it starts, and two for each step of a batch, so that
 /// it is seen when all that it has started has ended. Output stays in them until there is room in the
@@ -224,14 +226,25 @@ impl OutputPipes {
         false
     }
 
-    /// Discards what is in the pipes.
+    /// Discards what is in the pipes, as far as it is there now.
     pub(crate) fn clear(&mut self) {
-        self.ready.clear();
-        for pipe in &mut self.pipes {
-            let mut rest = [MaybeUninit::uninit(); PIECE];
-            while !pipe.read(&mut rest).is_empty() {}
-            pipe.decoder = Utf8Decoder::default();
+        // A program that never stops writing must not keep this from ending.
+        for _ in 0..MOST_CLEARED {
+            self.ready.clear();
+            for pipe in &mut self.pipes {
+                let mut rest = [MaybeUninit::uninit(); PIECE];
+                let _ = pipe.read(&mut rest);
+                pipe.decoder = Utf8Decoder::default();
+            }
+            // Without this, `readable` would go on reporting what has just been discarded.
+            self.ask();
+            let has_more = |pipe: &OutputPipe| !pipe.ended && pipe.has_unread();
+            if self.ready.is_empty() && !self.pipes.iter().any(has_more) {
+                return;
+            }
         }
+        let rest = self.pipes.iter().filter(|pipe| !pipe.ended);
+        self.ready = rest.map(|pipe| pipe.number).collect();
     }
 
     /// Adds an incomplete character at the end of a run.
@@ -322,7 +335,11 @@ impl OutputPipe {
     }
 
     fn has_more(&self) -> bool {
-        self.is_closed || rustix::io::ioctl_fionread(&self.receiver).is_ok_and(|length| length > 0)
+        self.is_closed || self.has_unread()
+    }
+
+    fn has_unread(&self) -> bool {
+        rustix::io::ioctl_fionread(&self.receiver).is_ok_and(|length| length > 0)
     }
 
     /// Lets the pipe hold as much as it should now. Where the system does not do that, it stays as it is.

@@ -20,8 +20,11 @@ impl Driver {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             self.discard();
+            // One that prints without end is always ready, and the end of its process is only seen by a runtime that gets
+            // its turn.
+            tokio::task::yield_now().await;
             tokio::select! {
-                () = self.output.readable() => {}
+                biased;
                 exit = Interpreter::event(&mut self.interpreter, true) => {
                     if let (Some(exit), Some(interpreter)) = (exit, &mut self.interpreter) {
                         interpreter.exit = Some(exit);
@@ -29,6 +32,7 @@ impl Driver {
                     }
                 }
                 () = sleep_until(Some(until)) => {}
+                () = self.output.readable() => {}
             }
         }
     }
