@@ -74,14 +74,15 @@ impl RunMark {
         }
     }
 
-    /// Of an execution that attaches: it starts nothing, but takes over what runs in the kernel, whoever started that. A client
-    /// that still waits for it is told so. Its results have all output that no client has received, as far as the gateway knows and has
-    /// kept it, then what is printed from then on, questions for input, and the end. If what ran last has ended, and no client has
-    /// received that, it is the end of that. Otherwise the response is an error that
-    /// [says so](crate::GatewayError::is_nothing_to_attach).
+    /// Of an execution that attaches: it starts nothing, and takes over what runs in the kernel, whoever started it.
     ///
-    /// The request is a query without code. A client from which it takes over gets an error that
-    /// [says so](crate::GatewayError::is_taken_over).
+    /// It gets the output that the gateway has kept and knows of no client to have received, then what is printed from then
+    /// on, questions for input, and the end. If the program has ended already, but no client has received its end, it gets
+    /// that. If there is none of this, the response is an error: [`is_nothing_to_attach`](crate::GatewayError::is_nothing_to_attach).
+    /// A client that has waited for the program until now gets an error, too:
+    /// [`is_taken_over`](crate::GatewayError::is_taken_over).
+    ///
+    /// The request is a query without code.
     ///
     /// For gateways that offer [`Execute::ATTACH`](super::Execute::ATTACH): others would execute it.
     #[must_use]
@@ -94,12 +95,12 @@ impl RunMark {
         }
     }
 
-    /// Starts the execution without a client, or not: the response comes as soon as it has started, with the status
-    /// `continued` and no output, and no further request belongs to it. Somebody may [attach](Self::of_attached) later.
+    /// Sets whether the execution starts without a client: then the response comes as soon as it has started, with the status
+    /// `continued` and no output, and no request continues it. Any client may [attach](Self::of_attached) later.
     ///
-    /// Meanwhile the program does not wait for anybody to fetch what it prints: the gateway keeps as much as its console holds
-    /// for a program (1 MiB by default), drops what is older, and says how many bytes these were. A batch goes on with its
-    /// next step. The idle timeout of the kernel does not count. A program that asks for input waits until its time limit.
+    /// Until then nothing holds the program up. The gateway keeps the latest output (1 MiB by default), drops older output, and
+    /// tells whoever attaches how many bytes were dropped. A batch goes on with its next step, and the kernel does not become
+    /// idle. A program that asks for input waits for it until its time limit.
     ///
     /// For gateways that offer [`Execute::ATTACH`](super::Execute::ATTACH): others execute it as any.
     #[must_use]
@@ -108,9 +109,10 @@ impl RunMark {
         self
     }
 
-    /// Lets the program go on when the connection of its client ends, or not: for an execution over a WebSocket, which else is
-    /// interrupted. Its client continues it by a request, with what it has [`received`](Self::received) so far, or somebody
-    /// [attaches](Self::of_attached); until then it is as if it had been started [without a client](Self::with_detached).
+    /// Sets whether a program that is executed over a WebSocket goes on when that connection ends; otherwise it is interrupted.
+    /// The same client may continue it by a request that says how many results it has [`received`](Self::received), and any
+    /// client may [attach](Self::of_attached). Until then it runs as if it had started
+    /// [without a client](Self::with_detached).
     ///
     /// For gateways that offer [`Execute::ATTACH`](super::Execute::ATTACH); others ignore it.
     #[must_use]
