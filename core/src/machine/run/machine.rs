@@ -389,10 +389,10 @@ impl Run {
         }
     }
 
-    /// Acts on a cancellation once nothing is in flight.
-    fn check_cancelled(&mut self) {
+    /// Acts on a cancellation once nothing is in flight. Whether an execution is to stop, once it has reported what it knows.
+    fn check_cancelled(&mut self) -> bool {
         if !self.cancelled {
-            return;
+            return false;
         }
         let may_stop = match &mut self.phase {
             // A kernel that the gateway may have created must first be found.
@@ -422,12 +422,13 @@ impl Run {
                 execution.give_up();
                 false
             }
-            Phase::Executing(execution) => !execution.is_in_flight(),
+            Phase::Executing(execution) => return !execution.is_in_flight(),
             Phase::Destroying(_) | Phase::Over(_) => false,
         };
         if may_stop {
             self.finish(Ending::Cancelled);
         }
+        false
     }
 
     fn created(&mut self, kernel: KernelId) {
@@ -614,7 +615,7 @@ impl Machine for Run {
 
     fn poll(&mut self, now: Moment) -> Step<RunEvent, RunReport> {
         loop {
-            self.check_cancelled();
+            let stops = self.check_cancelled();
             if let Phase::Executing(execution) = &mut self.phase {
                 execution.choose_run_id(now);
             }
@@ -670,11 +671,21 @@ impl Machine for Run {
                     Ok(Err(error)) => self.failed(error),
                     Err(step) => return step.within(|never| match never {}),
                 },
-                Phase::Executing(execution) => match execution.poll(now).split() {
-                    Ok(Ok(result)) => self.executed(result),
-                    Ok(Err(error)) => self.failed(error),
-                    Err(step) => return step.within(RunEvent::Execution),
-                },
+                Phase::Executing(execution) => {
+                    let is_open = execution.is_open();
+                    match execution.poll(now).split() {
+                        Ok(Ok(result)) => self.executed(result),
+                        Ok(Err(error)) => self.failed(error),
+                        Err(step) if !stops || matches!(step, Step::Event(_) | Step::Close) => {
+                            return step.within(RunEvent::Execution);
+                        }
+                        // What it would do next is not done.
+                        Err(_) => {
+                            self.finish(Ending::Cancelled);
+                            self.must_close = is_open;
+                        }
+                    }
+                }
                 Phase::Destroying(removal) => match removal.poll(now).split() {
                     Ok(result) => {
                         let cleanup = match result {

@@ -243,6 +243,31 @@ fn cancelling_waits_for_the_request_in_flight() {
 }
 
 #[test]
+fn what_the_response_in_flight_says_is_reported_when_cancelling() {
+    for (status, plan) in [
+        ("continued", plan(&["1", "2"])),
+        ("waiting-input", plan(&["1"])),
+        ("finished", plan(&["1"])),
+        ("continued", plan(&["1"]).keep_kernel()),
+    ] {
+        let mut run = ready(plan);
+        run.event();
+        run.sends(EXECUTE);
+        run.machine.cancel();
+        let text = format!(
+            r#"{{"result": {{"status": "{status}", "console": [["stdout", "last"]], "options": {{}}}}}}"#
+        );
+        run.answers(reply(200, &text));
+        match run.event() {
+            RunEvent::Execution(ExecutionEvent::Console(console)) => {
+                assert_eq!(console.stdout(), "last");
+            }
+            event => panic!("{event:?}"),
+        }
+    }
+}
+
+#[test]
 fn cancelling_at_an_input_request_destroys_at_once() {
     let mut run = ready(plan(&["input()"]));
     run.event();
