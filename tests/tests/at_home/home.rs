@@ -38,6 +38,7 @@ pub(crate) fn run(language: &str, program: &str) -> Outcome {
         // A shell says this, too.
         (None, Some(signal)) => {
             stderr += match signal {
+                6 => "Aborted\n",
                 9 => "Killed\n",
                 11 => "Segmentation fault\n",
                 15 => "Terminated\n",

@@ -11,6 +11,7 @@ mod ends_outside;
 mod forks;
 mod guards;
 mod home;
+mod interrupts;
 mod kernel;
 mod outcome;
 mod row;

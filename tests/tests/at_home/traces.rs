@@ -7,6 +7,7 @@ use crate::home;
 use crate::kernel::{self, Place};
 use crate::row::{Row, row};
 
+#[rustfmt::skip]
 const ROWS: &[Row] = &[
     row("python3", "import traceback\ndef f(): print([frame.filename for frame in traceback.extract_stack()]); print(len(list(traceback.walk_stack(__import__('sys')._getframe()))))\nf()"),
     row("python3", "import inspect\ndef f(): print([(frame.filename, frame.function) for frame in inspect.stack()])\nf()"),
@@ -37,6 +38,37 @@ const ROWS: &[Row] = &[
     row("php", "echo __DIR__ === getcwd() ? 'here' : __DIR__, count(get_included_files()), $_SERVER['SCRIPT_NAME'], \"\\n\"; file_put_contents('lib.php', '<?php echo 5;'); include __DIR__ . '/lib.php'; include 'lib.php';"),
     row("php", "function f() { throw new Exception('x'); } f();").stdout_lines(&[]).stderr_lines(&["#0", "#1"]),
     row("php", "try { (function() { throw new LogicException('a'); })(); } catch (Exception $e) { echo $e->getLine(), count($e->getTrace()) > 0, \"\\n\"; }"),
+    row("nodejs", "null.x"),
+    row("nodejs", "\nfoo(;"),
+    row("nodejs", "let a = 1; let a = 2"),
+    row("nodejs", "let s = 'a\nb'"),
+    row("nodejs", "return 5"),
+    row("nodejs", "throw 'text'"),
+    row("nodejs", "throw { a: 1 }"),
+    row("nodejs", "throw undefined"),
+    row("nodejs", "function f() { g() }\nfunction g() {\n  throw new TypeError('deep') }\nf()"),
+    row("nodejs", "console.log(new Error('s').stack); console.trace('t'); const o = {}; Error.captureStackTrace(o); console.log(o.stack)"),
+    row("nodejs", "setTimeout(() => { null.y }, 1)"),
+    row("nodejs", "setImmediate(() => { throw 7 })"),
+    row("nodejs", "process.nextTick(() => { throw new Error('nt') })"),
+    row("nodejs", "queueMicrotask(() => { throw new Error('q') })"),
+    row("nodejs", "Promise.reject(new Error('r'))"),
+    row("nodejs", "Promise.reject(5)"),
+    row("nodejs", "new Promise((_, r) => setTimeout(() => r(new Error('later')), 2))"),
+    row("nodejs", "(async () => { await null; throw new RangeError('as') })()"),
+    row("nodejs", "import('fs').then(() => console.log(new Error('z').stack))"),
+    row("nodejs", "const x = import('fs'), e = new Error('after'); console.log(e.stack)"),
+    row("nodejs", "eval('1 +')"),
+    row("nodejs", "new (require('vm').Script)('foo bar')"),
+    row("nodejs", "new Function('x', 'return (')"),
+    row("nodejs", "process.on('exit', (c) => console.log('exit', c, new Error('e').stack)); process.exit(3)"),
+    row("nodejs", "process.on('uncaughtException', (e) => console.log(e.message, e.stack)); null.x"),
+    row("nodejs", "process.on('unhandledRejection', (e) => console.log(e.stack)); Promise.reject(new Error('h'))"),
+    row("nodejs", "function deep() { deep() } deep()"),
+    row("nodejs", "Error.stackTraceLimit = 1; throw new Error('limited')"),
+    row("nodejs", "process.abort()").stderr_lines(&["1: PROGRAM", "1: [eval]", "2: runScript", "3: node:", "4: [eval]", "5: runScript", "6: evalScript"]),
+    row("nodejs", "console.log(process.execArgv, setTimeout.name, process.listenerCount('uncaughtException'), process.listenerCount('SIGINT'), Object.getOwnPropertyNames(globalThis).filter((name) => /sorna/i.test(name)))"),
+    row("nodejs", "console.log(__filename, __dirname, module.id, module.filename.endsWith('[eval]'), require.main, module.loaded, module.children.length, module.paths.length > 0)"),
     row("r", "f <- function(x) stop('bad'); f(1)"),
     row("r", "f <- function(x) { x(); cat('kept\\n') }; f(function() invisible(tryCatch(stop('e'), error = function(e) cat(conditionMessage(e), '\\n'))))"),
     row("r", "withCallingHandlers(warning('w'), warning = function(w) { cat('mine\\n'); invokeRestart('muffleWarning') }); tryCatch(as.integer('x'), warning = function(w) cat('caught\\n'))"),
@@ -47,6 +79,11 @@ const ROWS: &[Row] = &[
 
 /// Programs that show what is on the stack below them, or fail in other ways.
 const SHOWING: &[(&str, &str)] = &[
+    ("nodejs", "process.abort()"),
+    (
+        "nodejs",
+        "const a = []; process.on('exit', () => process.abort()); null.x",
+    ),
     (
         "php",
         "echo $undefined; trigger_error('w', E_USER_WARNING); trigger_error('d', E_USER_DEPRECATED);",
@@ -141,6 +178,46 @@ fn php_shows_names_as_at_home() {
 #[test]
 fn r_shows_names_as_at_home() {
     compare(ROWS, "r");
+}
+
+#[test]
+fn nodejs_shows_names_as_at_home() {
+    compare(ROWS, "nodejs");
+}
+
+#[test]
+fn kept_kernels_of_nodejs_show_where_an_error_is() {
+    if !need("node") {
+        return;
+    }
+    let place = Place::start();
+    let kernel = place.client.create("nodejs").unwrap();
+    for (program, shown) in [
+        ("null.x", "\n    at [eval]:1:6\n"),
+        (
+            "1;\nfoo(;",
+            "[eval]:2\nfoo(;\n    ^\n\nSyntaxError: Unexpected token ';'\n",
+        ),
+        ("let a = `abc", "[eval]:1\nlet a = `abc\n\nSyntaxError: "),
+        (
+            "import('fs').then(() => { null.x })",
+            "\n    at [eval]:1:32\n",
+        ),
+        (
+            "setTimeout(() => { throw new Error('later') }, 1)",
+            "([eval]:1:26)\n",
+        ),
+        ("throw { a: 1 }", "Uncaught { a: 1 }\n"),
+        ("throw [1, 'b']", "Uncaught [ 1, 'b' ]\n"),
+    ] {
+        let report = kernel.run(program).unwrap();
+        assert!(
+            report.stderr().contains(shown),
+            "{program}\n{}",
+            report.stderr()
+        );
+        assert_eq!(report.exit_code(), Some(1), "{program}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //
 // Like a program, a snippet ends when nothing is left to wait for: timers and promises are done by
 // then. It is evaluated as in the developer console, so `let`, `const` and `class` may be declared
-// again, and `await` works outside of functions.
+// again, and `await` works outside of functions. The only snippet of a kernel is run as `node -e` runs it.
 
 'use strict';
 
@@ -23,8 +23,11 @@ const util = require('util');
 const interrupts = require('./nodejs_interrupts.js');
 const { adoptReadline } = require('./input/node.js');
 const modules = require('./nodejs_modules.js');
+const only = require('./nodejs_only.js');
 
-const { guard, pause, startNext } = interrupts;
+require('./nodejs_output.js');
+
+const { guard, startNext } = interrupts;
 const LINK = 3;
 const session = new inspector.Session();
 session.connect();
@@ -35,6 +38,9 @@ let leaving = false;
 // Whether it is the last one, and whether its value is wanted.
 let last = false;
 let echoes = false;
+// Whether it is the first one, and whether it runs as that of `node -e`.
+let isFirst = true;
+let isAlone = false;
 let status = 0;
 function put(letter, content) {
     let bytes = Buffer.from(`${letter} ${Buffer.byteLength(content)}\n${content}`);
@@ -208,56 +214,13 @@ class Input extends Readable {
     }
 }
 
-// Node's own streams break if an interrupt comes while they write: what is written afterwards waits without end. These
-// functions write at once, and keep nothing.
-function direct(stream, fd) {
-    const original = stream.write;
-    return function write(chunk, encoding, callback) {
-        if (typeof chunk !== 'string' && !ArrayBuffer.isView(chunk)) {
-            return Reflect.apply(original, stream, [chunk, encoding, callback]);
-        }
-        let bytes = typeof chunk === 'string'
-            ? Buffer.from(chunk, typeof encoding === 'string' ? encoding : undefined)
-            : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-        while (bytes.length > 0) {
-            try {
-                bytes = bytes.subarray(fs.writeSync(fd, bytes));
-            } catch (error) {
-                if (error.code !== 'EAGAIN') {
-                    throw error;
-                }
-                // The pipe is full.
-                pause(1);
-            }
-        }
-        const done = typeof encoding === 'function' ? encoding : callback;
-        if (typeof done === 'function') {
-            process.nextTick(done);
-        }
-        return true;
-    };
-}
-
-for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
-    const { get } = Object.getOwnPropertyDescriptor(process, name);
-    let stream;
-    Object.defineProperty(process, name, {
-        configurable: true,
-        enumerable: true,
-        get() {
-            if (!stream) {
-                stream = Reflect.apply(get, process, []);
-                stream.write = direct(stream, fd);
-            }
-            return stream;
-        },
-    });
-}
-
 let input;
 
 function currentInput() {
     adoptReadline();
+    if (isAlone && !input) {
+        followEnd();
+    }
     if (!input || input.destroyed || input.readableEnded) {
         input = new Input();
     }
@@ -277,6 +240,9 @@ function isOwn(frame) {
     const prepare = errors.prepareStackTraceCallback ?? errors.prepareStackTrace;
     if (prepare) {
         internalBinding('errors').setPrepareStackTraceCallback((realm, error, frames) => {
+            if (isAlone) {
+                return prepare(realm, error, only.visible(frames, isOwn));
+            }
             const end = frames.findIndex(isOwn);
             return prepare(realm, error, end < 0 ? frames : frames.slice(0, end));
         });
@@ -321,6 +287,17 @@ function withValue({ objectId, unserializableValue, value }, act) {
     });
 }
 
+// An object that was thrown and is no error, as text.
+function describe(exception) {
+    let text = '';
+    if (exception.objectId) {
+        withValue(exception, (it) => {
+            text = `Uncaught ${util.inspect(it)}`;
+        });
+    }
+    return text;
+}
+
 // Shows a value, of which the inspector has told.
 function echo(value) {
     let problem;
@@ -362,10 +339,20 @@ function raise(exception) {
     }
 }
 
+// A syntax error as node shows it.
+function explain(message, code, adapted, { lineNumber = 0, columnNumber = 0 }) {
+    const lines = code.split('\n');
+    // What has no end is noticed after the code.
+    const number = Math.min(lineNumber, lines.length - 1);
+    const isPlace = number === lineNumber && lines[number] === adapted.split('\n')[lineNumber];
+    return `[eval]:${number + 1}\n${lines[number]}\n${isPlace ? `${' '.repeat(columnNumber)}^\n` : ''}\n${message}`;
+}
+
 function evaluate(code) {
+    const adapted = modules.adapt(code);
     session.post(
         'Runtime.evaluate',
-        { expression: modules.adapt(code), replMode: true, awaitPromise: true, objectGroup: 'snippet' },
+        { expression: `${adapted}\n//# sourceURL=[eval]`, replMode: true, awaitPromise: true, objectGroup: 'snippet' },
         (failure, response) => {
             const details = response && response.exceptionDetails;
             if (echoes && !failure && !details) {
@@ -378,8 +365,8 @@ function evaluate(code) {
                     report(failure.message);
                 }
             } else if (details) {
-                const { exception = {}, text, lineNumber = 0 } = details;
-                const message = clean(exception.description || '')
+                const { exception = {}, text } = details;
+                const message = clean(exception.subtype === 'error' ? exception.description : describe(exception))
                     || (exception.type === 'string' ? `Uncaught '${exception.value}'` : `${text} ${exception.value}`);
                 const isSyntax = message.startsWith('SyntaxError') && !message.includes('\n');
                 if (!isSyntax && handlesExceptions()) {
@@ -387,7 +374,7 @@ function evaluate(code) {
                     session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
                     return;
                 }
-                report(isSyntax ? `${message}\n    at line ${lineNumber + 1}` : message);
+                report(isSyntax ? explain(message, code, adapted, details) : message);
                 fail();
             }
             // The inspector keeps results for a console, which is not there.
@@ -418,6 +405,11 @@ function next() {
     // Discard the stream of an earlier snippet, which may be paused or hold unread input.
     input = undefined;
     reader = undefined;
+    isAlone = isFirst && last && !echoes && only.start(code, startNext, release);
+    isFirst = false;
+    if (isAlone) {
+        return;
+    }
     // An interrupt that came after the end of the last snippet is forgotten: node tells of it before this.
     startNext(() => {
         running = true;
@@ -426,15 +418,26 @@ function next() {
     });
 }
 
-interrupts.start({ report, show, stop, keep: [0, 1, 2, LINK] });
-Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, get: currentInput });
-process.on('uncaughtException', (error) => {
+function onException(error) {
     // The program may have a listener of its own.
     if (process.listenerCount('uncaughtException') === 1) {
         show(error);
         fail();
     }
-});
+}
+
+// Undoes what serves to run one snippet after another.
+function release() {
+    process.off('uncaughtException', onException);
+    delete process.emit;
+    session.disconnect();
+    interrupts.release();
+    modules.release();
+}
+
+interrupts.start({ report, show, stop, keep: [0, 1, 2, LINK] });
+Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, get: currentInput });
+process.on('uncaughtException', onException);
 
 // Nothing is left to wait for. The last snippet ends the process then, as the end of a program does.
 function drained() {
@@ -455,17 +458,23 @@ function drained() {
 }
 
 const { emit } = process;
-process.emit = function (name, ...parameters) {
-    if (name === 'beforeExit' && !last) {
-        drained();
-        return true;
-    }
-    if (name === 'exit' && reader) {
-        // Node waits for its threads.
-        wake();
-    }
-    return Reflect.apply(emit, this, [name, ...parameters]);
-};
+
+// Follows what node says of the end of the process.
+function followEnd() {
+    process.emit = function (name, ...parameters) {
+        if (name === 'beforeExit' && !last) {
+            drained();
+            return true;
+        }
+        if (name === 'exit' && reader) {
+            // Node waits for its threads.
+            wake();
+        }
+        return Reflect.apply(emit, this, [name, ...parameters]);
+    };
+}
+
+followEnd();
 
 // What this interpreter starts adapts its input, too.
 if (process.env.SORNA_CHILDREN_NODE_OPTIONS !== undefined) {

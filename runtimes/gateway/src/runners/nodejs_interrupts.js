@@ -37,6 +37,9 @@ const startNext = setImmediate;
 // What the runner does on its side.
 let runner;
 let running = false;
+// What watches SIGINT, and whether that is left to node.
+let watched;
+let isReleased = false;
 
 function pause(milliseconds) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
@@ -50,7 +53,7 @@ function takeNoted() {
 
 const guarded = new vm.Script('__sornaGuarded()', { filename: 'sorna' });
 let action;
-Object.defineProperty(globalThis, '__sornaGuarded', { value: () => action() });
+Object.defineProperty(globalThis, '__sornaGuarded', { configurable: true, value: () => action() });
 // Whether the current snippet was interrupted. What it still waits for, and what cannot be stopped, comes to nothing.
 let ending = false;
 // Counts interrupts: what the program wanted to be called before one is not called after it.
@@ -134,9 +137,12 @@ function guardCallbacks() {
 // What the snippet waits for: timers, and how to end them.
 const pending = new Map();
 let stopping = new AbortController();
+// How to undo what is wrapped here.
+const originals = [];
 
 function wrap(module, name, make) {
     const original = module[name];
+    originals.push([module, name, original]);
     const wrapped = Object.defineProperty(make(original), 'name', { value: name, configurable: true });
     module[name] = wrapped;
     return wrapped;
@@ -146,6 +152,7 @@ function wrap(module, name, make) {
 function wrapTimer(name, stopName) {
     const isOnce = name !== 'setInterval';
     const stop = timers[stopName];
+    originals.push([globalThis, name, globalThis[name]], [globalThis, stopName, globalThis[stopName]]);
     globalThis[name] = wrap(timers, name, (start) => function (callback, ...rest) {
         if (typeof callback !== 'function') {
             return start(callback, ...rest);
@@ -307,6 +314,9 @@ function wrapHooks() {
 }
 
 function onInterrupt() {
+    if (isReleased) {
+        process.kill(0, 'SIGINT');
+    }
     if (!running || ending) {
         return;
     }
@@ -328,6 +338,7 @@ function watch(name, act) {
     signal.onsignal = act;
     signal.unref();
     signal.start(os.constants.signals[name]);
+    return signal;
 }
 
 // A snippet begins.
@@ -363,9 +374,22 @@ function start(own) {
         timers[name][util.promisify.custom] = timers.promises[name];
     }
     // Once node watches SIGINT, listeners of the program that come and go do not change the signal's effect.
-    watch('SIGINT', () => {});
+    watched = watch('SIGINT', () => {});
     startSigintWatchdog();
     watch('SIGURG', onInterrupt);
+}
+
+// Leaves interrupts to node itself, for the only snippet: it is to find all as in any program.
+function release() {
+    isReleased = true;
+    while (originals.length > 0) {
+        const [module, name, original] = originals.pop();
+        module[name] = original;
+    }
+    Module.syncBuiltinESMExports();
+    delete globalThis.__sornaGuarded;
+    stopSigintWatchdog();
+    watched.close();
 }
 
 // Whether the snippet was interrupted.
@@ -373,4 +397,4 @@ function isEnding() {
     return ending;
 }
 
-module.exports = { abandon, begin, end, guard, isEnding, pause, start, startNext, wrapFulfilled };
+module.exports = { abandon, begin, end, guard, isEnding, pause, release, start, startNext, wrapFulfilled };

@@ -11,8 +11,8 @@ const path = require('path');
 const { pathToFileURL } = require('url');
 const vm = require('vm');
 
-// The names of the functions that changed code calls.
-const LOAD = '__sornaImport';
+// The names of the functions that changed code calls. The first is as long as `import`, so that what follows has its column.
+const LOAD = '_\u01c3load';
 const LOAD_NAMES = '__sornaImportNames';
 const OPTIONS = {
     ecmaVersion: 'latest',
@@ -141,6 +141,16 @@ function silently(call, ...parameters) {
     }
 }
 
+// Whether this is code of the developer console, as `adapt` makes it of snippets.
+function isCode(code) {
+    try {
+        parser().acorn.parse(code, OPTIONS);
+        return true;
+    } catch {
+        return false;
+    }
+}
+
 // Defines the functions that changed code calls. Their promises are to be those that `settle` makes of the promises here.
 function start(file, settle) {
     const imports = silently(importer, file);
@@ -161,8 +171,14 @@ function start(file, settle) {
     };
     settle(functions, Object.keys(functions));
     for (const [name, value] of Object.entries(functions)) {
-        Object.defineProperty(globalThis, name, { value });
+        Object.defineProperty(globalThis, name, { configurable: true, value });
     }
 }
 
-module.exports = { adapt, start };
+// Removes these functions.
+function release() {
+    delete globalThis[LOAD];
+    delete globalThis[LOAD_NAMES];
+}
+
+module.exports = { KNOWS_MODULES, adapt, isCode, release, start };

@@ -95,6 +95,14 @@ impl Runner {
             include_str!("../../runners/nodejs_modules.js"),
         ),
         (
+            "nodejs_only.js",
+            include_str!("../../runners/nodejs_only.js"),
+        ),
+        (
+            "nodejs_output.js",
+            include_str!("../../runners/nodejs_output.js"),
+        ),
+        (
             "nodejs_files.js",
             include_str!("../../runners/nodejs_files.js"),
         ),
