@@ -30,6 +30,14 @@ const ROWS: &[Row] = &[
     ("lua", "lua", "-e", "io.write('p: ') print(io.read())"),
 ];
 
+/// Programs that read without any prompt.
+#[rustfmt::skip]
+const READING: &[Row] = &[
+    ("r", "Rscript", "-e", "con <- file('stdin'); open(con); while (length(l <- readLines(con, n = 1)) > 0) cat('<', l, '>', sep = '')"),
+    ("r", "Rscript", "-e", "x <- readLines('stdin'); y <- scan('stdin', ''); print(list(x, y))"),
+    ("r", "Rscript", "-e", "x <- scan(file = 'stdin', what = '', n = 1, quiet = TRUE); print(x)"),
+];
+
 fn piped(mut command: Command) -> (String, String, Option<i32>) {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn().expect("it runs");
@@ -57,7 +65,7 @@ fn no_prompts_are_shown_where_the_input_is_a_pipe() {
     let directory = here();
     let gateway = gateway();
     let mut wrong = String::new();
-    for (lang, tool, option, program) in ROWS {
+    for (lang, tool, option, program) in ROWS.iter().chain(READING) {
         if !need(tool) {
             continue;
         }
@@ -84,6 +92,49 @@ fn no_prompts_are_shown_where_the_input_is_a_pipe() {
     }
     gateway.stop();
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// At home, R asks nobody then.
+#[test]
+fn after_readline_of_r_the_next_lines_are_for_what_reads_them() {
+    if !need("Rscript") {
+        return;
+    }
+    let directory = here();
+    let gateway = gateway();
+    for (program, shown) in [
+        (
+            "x <- readline(); y <- readLines('stdin'); cat(x, y, sep = '|')",
+            "bob|ann",
+        ),
+        (
+            "x <- readline(); cat(x, scan('stdin', '', quiet = TRUE), sep = '|')",
+            "bob|ann",
+        ),
+        (
+            "x <- readline(); con <- file('stdin'); open(con); cat(x, readLines(con, 1), length(readLines(con)), sep = '|')",
+            "bob|ann|0",
+        ),
+        (
+            "x <- readLines('stdin'); cat(x, readline(), sep = '|')",
+            "bob|ann|",
+        ),
+        (
+            "x <- readline(); y <- readline(); cat(x, y, readline(), length(readLines('stdin')), sep = '|')",
+            "bob|ann||0",
+        ),
+    ] {
+        for at in [sorna_at, backend_at] {
+            let mut command = at(directory.path(), &gateway);
+            command.args(["run", "-q", "r", "-c", program]);
+            assert_eq!(
+                piped(command),
+                (shown.to_owned(), String::new(), Some(0)),
+                "{program}"
+            );
+        }
+    }
+    gateway.stop();
 }
 
 #[test]

@@ -12,7 +12,7 @@ local({
     from <- file("/dev/fd/3", "rb", raw = TRUE)
     to <- file("/dev/fd/4", "wb", raw = TRUE)
     args <- commandArgs(TRUE)
-    fifo <- args[length(args)]
+    fifo_path <- args[length(args)]
     # Open from a snippet's first `readline` to the snippet's end; unread input is discarded.
     input <- NULL
     last <- FALSE
@@ -191,12 +191,23 @@ local({
         assign(name, value, envir = baseenv())
         lockBinding(name, baseenv())
     }
+    # Reads one line, byte by byte: what follows is for what the program opens itself.
+    read_line <- function() {
+        if (is.null(input)) input <<- fifo(fifo_path, "rb", blocking = TRUE)
+        bytes <- raw()
+        repeat {
+            byte <- readBin(input, "raw", 1L)
+            if (length(byte) == 0L && length(bytes) == 0L) return(character())
+            if (length(byte) == 0L || byte == as.raw(10L)) break
+            bytes <- c(bytes, byte)
+        }
+        sub("\r$", "", rawToChar(bytes[bytes != as.raw(0L)]))
+    }
     # Without a terminal, R's own `readline` returns an empty string at once.
     replace_base("readline", function(prompt = "") {
         cat(prompt)
         flush(stdout())
-        if (is.null(input)) input <<- file(fifo, "r", raw = TRUE)
-        line <- readLines(input, 1L, warn = FALSE)
+        line <- read_line()
         # An interrupt ends the input as well. It is noticed while R sleeps.
         if (length(line) == 0L) Sys.sleep(0)
         if (length(line) == 0L) "" else line
