@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod compare;
+mod descriptors;
 mod ends;
 mod ends_of_kernels;
 mod ends_outside;

@@ -239,10 +239,29 @@ local function serve()
     end
 end
 
+-- What a shell closes first: another program needs none of the runner's descriptors.
+local CLOSE = "exec 3<&- 4<&- 5<&- 6<&-;"
+
+local function closing(name, command)
+    local kind = type(command)
+    if kind ~= "string" and kind ~= "number" then
+        error(("bad argument #1 to '%s' (string expected, got %s)"):format(name, kind), 3)
+    end
+    return CLOSE .. command
+end
+
+local popen = io.popen
+io.popen = function(command, ...)
+    return popen(closing("popen", command), ...)
+end
+
 -- While another program runs, the C library lets only that be interrupted.
 local execute = os.execute
-os.execute = function(...)
-    local fine, how, code = execute(...)
+os.execute = function(command)
+    if command == nil then
+        return execute()
+    end
+    local fine, how, code = execute(closing("execute", command))
     if (how == "signal" and code == 2) or (how == "exit" and code == 130) then
         error("interrupted!", 2)
     end

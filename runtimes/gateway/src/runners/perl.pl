@@ -169,10 +169,13 @@
         my @program = ('-e', $code);
         # Linux has a limit for one argument: what is longer is a file, which has no name any more.
         @program = file() or return if $code =~ /\0/ || length $code >= 128 * 1024;
-        # The channel stays open, by which the gateway knows that this process runs. (1 is FD_CLOEXEC, 2 is F_SETFD.)
+        # The channel stays open, by which the gateway knows that this process runs; what it starts does not get it. (1 is
+        # FD_CLOEXEC, 2 is F_SETFD.)
         fcntl $link, 2, 0;
         no warnings;
+        $ENV{SORNA_LINK} = fileno $link;
         exec { $^X } 'perl', @program;
+        delete $ENV{SORNA_LINK};
         fcntl $link, 2, 1;
     }
 

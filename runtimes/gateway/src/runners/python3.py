@@ -467,6 +467,11 @@ class Kernel:
         # Discard input that an earlier snippet left unread.
         self.link.unread = b""
         self.open_streams()
+        if is_last and self.count == 1:
+            # The only snippet has the arguments that it has on Python's command line.
+            sys.argv = ["-c"]
+            if hasattr(sys, "orig_argv"):
+                sys.orig_argv[1:] = ["-c", code]
         try:
             flags = self.flags | _AWAIT
             last = None
