@@ -27,8 +27,9 @@ const SHELL_QUEUE: usize = 16;
 const SCROLLBACK: usize = 16 * 1024;
 /// How long one client may delay the others.
 const STALL_TIME: Duration = Duration::from_secs(10);
-/// How long to wait for the rest of the output when the shell has ended.
-const DRAIN_TIME: Duration = Duration::from_millis(200);
+/// How long to wait for the rest of the output when the shell has ended: on a busy machine, what writes it may have to wait for
+/// its turn.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A message of a client.
 #[derive(Debug)]
