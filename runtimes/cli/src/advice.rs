@@ -223,7 +223,7 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
         vec![clock_advice(response.gateway_date())]
     } else if response.is_quota_exceeded() {
         vec![format!(
-            "{} has reached its {} limit: destroy some (`sorna destroy ID`), or wait until idle ones end.",
+            "{} has reached a limit for all of its {}s: destroy some (`sorna destroy ID`), or wait until idle ones end.",
             match target.access_key() {
                 Some(key) => format!("The access key {key}"),
                 None => "Your user".to_owned(),

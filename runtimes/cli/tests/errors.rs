@@ -422,7 +422,7 @@ fn too_many_kernels() {
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ✘ the gateway responded with 412 quota-exceeded: [..]
-∙ The access key [..] (from SORNA_ACCESS_KEY) has reached its kernel limit: destroy some (`sorna destroy ID`), or wait until idle ones end.
+∙ The access key [..] (from SORNA_ACCESS_KEY) has reached a limit for all of its kernels: destroy some (`sorna destroy ID`), or wait until idle ones end.
 
 "#]]);
     gateway.stop();
