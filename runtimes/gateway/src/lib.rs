@@ -244,8 +244,9 @@
 //! # Deliberate differences from the original gateway
 //!
 //! - A key sees only its own kernels.
-//! - `result.options` of a finished execution has `exitCode`, in a batch `step`, and `restarted` if
-//!   the interpreter ended with the snippet. `build-finished` has `exitCode` and `step`.
+//! - `result.options` of a finished execution has `exitCode`, and in a batch `step`. `build-finished` has `exitCode` and `step`.
+//! - `result.options` of an execution has `restarted`, which is true, if the interpreter has ended with the snippet, or was killed
+//!   for a limit, so that its variables are lost. So in Backend.AI.
 //! - `result.options` of an execution that was killed for a limit has `limit` (`time`, `memory`, `disk`, `files`, `processes`,
 //!   `open-files` or `sockets`) and `limitMax`, how much that allows: in ms or bytes, or a number. What a program prints or
 //!   returns has no effect on that. So in Backend.AI, where `options` is null otherwise.

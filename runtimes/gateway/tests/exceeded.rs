@@ -40,6 +40,10 @@ fn limit(outcome: &Outcome) -> Option<(Limit, Option<u64>)> {
     Some((exceeded.limit, exceeded.max))
 }
 
+fn has_restarted(outcome: &Outcome) -> Option<bool> {
+    outcome.last.as_ref()?.has_restarted()
+}
+
 fn batch(client: &Client, kernel: &KernelId, exec: &str) -> Outcome {
     let batch = Batch::new().without_build().with_exec(exec);
     let (start, first) = client.start(kernel, batch.into());
@@ -77,9 +81,12 @@ fn results_name_the_limit_that_was_exceeded() {
                 Some((expected.clone(), Some(max))),
                 "{killed:?}"
             );
+            // Its interpreter went with it, also while a file ran.
+            assert_eq!(has_restarted(&killed), Some(true), "{killed:?}");
             // The next execution has not exceeded it.
             let fine = client.run(&kernel, "import os\nfor f in os.listdir(): os.remove(f)");
             assert_eq!(limit(&fine), None, "{fine:?}");
+            assert_eq!(has_restarted(&fine), None, "{fine:?}");
             client.destroy(&kernel);
         }
     }
@@ -90,10 +97,12 @@ fn a_time_limit_is_named_as_well() {
     let gateway = gateway_with(|config| config.with_exec_timeout(Duration::from_millis(300)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    for late in [
-        client.run(&kernel, "sleep 20"),
-        batch(&client, &kernel, "sleep 20"),
+    for (late, restarted) in [
+        (client.run(&kernel, "sleep 20"), Some(true)),
+        // This killed no more than the program.
+        (batch(&client, &kernel, "sleep 20"), None),
     ] {
+        assert_eq!(has_restarted(&late), restarted, "{late:?}");
         assert_eq!(late.status, Some(ExecutionStatus::ExecTimeout), "{late:?}");
         assert_eq!(limit(&late), Some((Limit::Time, Some(300))), "{late:?}");
     }

@@ -175,6 +175,16 @@ impl ExecutionResult {
         Exceeded::of(self.status == ExecutionStatus::ExecTimeout, &self.options)
     }
 
+    /// Whether the interpreter has ended with the snippet (`restarted`), so that its state, such as variables, is lost: the next
+    /// snippet runs in a new one. `None` if the gateway does not say that it has.
+    ///
+    /// An extension of the gateway of this project, in both dialects: there, `None` means that the interpreter goes on. From
+    /// others it means that this is unknown.
+    #[must_use]
+    pub fn has_restarted(&self) -> Option<bool> {
+        self.options.get("restarted").and_then(Value::as_bool)
+    }
+
     /// The ID of the execution (`runId` or `run_id`), if the gateway sent one: [`Execute`](super::Execute)
     /// carries it to the next request.
     #[must_use]

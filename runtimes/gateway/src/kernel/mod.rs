@@ -59,7 +59,7 @@ pub(crate) use crowd::Crowd;
 pub(crate) use disk::DiskLimit;
 pub(crate) use disk_check::{DiskCheck, Reservation};
 pub(crate) use driver::KernelStartError;
-pub(crate) use exceeded::only_limit;
+pub(crate) use exceeded::only_extensions;
 pub(crate) use handle::Kernel;
 pub(crate) use home::{Home, remove_tree};
 pub(crate) use input::Input;

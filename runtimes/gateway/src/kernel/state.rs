@@ -69,7 +69,11 @@ pub(crate) enum Ending {
         exceeded: Option<Exceeded>,
     },
     /// It has taken longer than this limit.
-    TimedOut(Duration),
+    TimedOut {
+        limit: Duration,
+        /// Whether the interpreter was killed, and its state is lost.
+        restarted: bool,
+    },
     /// The run was stopped, for the reason given.
     Failed(String),
 }
@@ -557,8 +561,11 @@ impl Ending {
                     ..Report::new(ExecutionStatus::Finished, options)
                 })
             }
-            Self::TimedOut(limit) => {
+            Self::TimedOut { limit, restarted } => {
                 let mut options = json!({});
+                if *restarted {
+                    options["restarted"] = json!(true);
+                }
                 Exceeded::time(*limit).add_to(&mut options);
                 Ok(Report::new(ExecutionStatus::ExecTimeout, options))
             }

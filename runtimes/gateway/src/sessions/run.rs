@@ -8,7 +8,9 @@ use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, ExecutionStatus, RunMark};
 
 use super::session::{End, Run, Session};
-use crate::kernel::{ExecuteError, ExecuteResponse, Held, Input, Kernel, Peer, Turn, only_limit};
+use crate::kernel::{
+    ExecuteError, ExecuteResponse, Held, Input, Kernel, Peer, Turn, only_extensions,
+};
 use crate::lock::lock;
 use crate::random;
 
@@ -298,7 +300,7 @@ impl Session {
             run.end = Some(End {
                 status: response.status.clone(),
                 exit_code: response.exit_code,
-                options: only_limit(&response.options),
+                options: only_extensions(&response.options),
             });
         }
         RunReply {
@@ -306,7 +308,7 @@ impl Session {
             options: match response.status {
                 ExecutionStatus::WaitingInput => response.options,
                 // Of the end: managers have nothing more there.
-                _ => only_limit(&response.options),
+                _ => only_extensions(&response.options),
             },
             status: response.status,
             exit_code: response.exit_code,

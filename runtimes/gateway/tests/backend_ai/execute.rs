@@ -409,7 +409,7 @@ fn an_interrupt_ends_a_batch() {
 }
 
 #[test]
-fn the_options_of_an_end_name_the_limit_that_was_exceeded() {
+fn the_options_of_an_end_name_the_limit_that_was_exceeded_and_what_is_lost() {
     let gateway = gateway_with(|config| {
         config
             .with_max_files(500)
@@ -420,13 +420,14 @@ fn the_options_of_an_end_name_the_limit_that_was_exceeded() {
     for (code, options) in [
         (
             "touch {1..600}; sleep 20",
-            json!({"limit": "files", "limitMax": 500}),
+            json!({"limit": "files", "limitMax": 500, "restarted": true}),
         ),
         (
             "rm -f *; sleep 20",
-            json!({"limit": "time", "limitMax": 2000}),
+            json!({"limit": "time", "limitMax": 2000, "restarted": true}),
         ),
-        ("echo 'limit: files'; exit 137", Value::Null),
+        ("echo 'limit: files'; exit 137", json!({"restarted": true})),
+        ("echo 'limit: files'; (exit 137)", Value::Null),
     ] {
         let end = client.run("limits", code);
         assert_eq!(end["options"], options, "{end}");

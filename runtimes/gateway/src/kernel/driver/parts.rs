@@ -85,6 +85,8 @@ pub(super) struct Run {
     pub(super) left: Duration,
     /// When its clock was started; `None` while it is paused.
     pub(super) since: Option<Instant>,
+    /// Whether the interpreter was killed while a program of files ran, and its state is lost.
+    pub(super) restarted: bool,
     /// Why its processes were killed, if they were.
     pub(super) kill_reason: Option<KillReason>,
     /// When its interpreter was interrupted, while it may still have to be woken for it.

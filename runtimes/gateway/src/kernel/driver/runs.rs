@@ -42,6 +42,7 @@ impl Driver {
             lingers_until: None,
             has_failed_build: false,
             time_limit,
+            restarted: false,
             left: time_limit,
             since: Some(Instant::now()),
             kill_reason: None,
@@ -217,10 +218,11 @@ impl Driver {
         let exit = step.exit.unwrap_or(ExitKind::Unknown);
         let kill_reason = run.kill_reason;
         if kill_reason == Some(KillReason::TimedOut) {
-            let limit = run.time_limit;
-            return self.end(Ending::TimedOut(limit));
+            let (limit, restarted) = (run.time_limit, run.restarted);
+            return self.end(Ending::TimedOut { limit, restarted });
         }
         let mut exceeded = run.exceeded();
+        let restarted = run.restarted;
         if let Some(signal) = exit.signal_text().filter(|_| kill_reason.is_none()) {
             let why = self.why_killed(exit);
             exceeded = why.as_ref().map(|(limit, _)| *limit);
@@ -257,7 +259,7 @@ impl Driver {
             self.end(Ending::Finished {
                 exit_code,
                 step: batch.then_some(step.kind),
-                restarted: false,
+                restarted,
                 exceeded,
             });
         } else {
@@ -324,7 +326,10 @@ impl Driver {
                 .push_text(Stream::Stderr, &message);
         }
         if let Some(limit) = time_limit.filter(|_| timed_out) {
-            self.end(Ending::TimedOut(limit));
+            self.end(Ending::TimedOut {
+                limit,
+                restarted: !is_final,
+            });
         } else if in_run {
             self.end(Ending::Finished {
                 exit_code: exit.code(),

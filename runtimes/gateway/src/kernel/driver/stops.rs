@@ -81,7 +81,10 @@ impl Driver {
             }
             _ => {
                 let limit = run.time_limit;
-                return self.end(Ending::TimedOut(limit));
+                return self.end(Ending::TimedOut {
+                    limit,
+                    restarted: false,
+                });
             }
         };
         // Kills also what left the process group, and what removed its mark.
@@ -111,8 +114,10 @@ impl Driver {
             interpreter.kill_is_reported = true;
         }
         let has_process = self.step.is_some();
+        let restarted = self.interpreter.is_some();
         let is_snippet = self.run.as_ref().is_some_and(|run| run.steps.is_none());
         if let Some(run) = &mut self.run {
+            run.restarted |= restarted;
             if has_process || is_snippet {
                 run.kill_reason
                     .get_or_insert(KillReason::LimitExceeded(limit));
@@ -125,7 +130,7 @@ impl Driver {
                 self.end(Ending::Finished {
                     exit_code: ExitKind::Signal(9).code(),
                     step: step.then_some(StepKind::Build),
-                    restarted: false,
+                    restarted,
                     exceeded: Some(limit),
                 });
             }
