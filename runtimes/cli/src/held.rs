@@ -1,9 +1,10 @@
 //! The kernel of an interactive command: a run creates it that executes nothing, and destroys it when it goes on.
 
 use sorna::blocking::Run;
-use sorna::{Cleanup, KernelId, RunEvent};
+use sorna::{Cleanup, Ending, ExecutionResult, ExecutionStatus, GatewayError, KernelId, RunEvent};
 
 use crate::advice::show_left;
+use crate::chain::message;
 use crate::exit::Exit;
 use crate::pending::PendingLine;
 use crate::reporter::Reporter;
@@ -29,7 +30,7 @@ pub(crate) fn create(
     None
 }
 
-/// Destroys it, at the end of a command that ends with `exit` otherwise.
+/// Destroys it, at the end of a command that ends with `exit`, unless the interpreter's own end says something else.
 pub(crate) fn clean_up(
     reporter: &mut Reporter,
     terms: Terms,
@@ -43,8 +44,25 @@ pub(crate) fn clean_up(
         terms.kernel
     ));
     while let Ok(Some(_)) = run.next_event() {}
-    match run.into_report().map(|report| report.cleanup) {
-        Some(Cleanup::Failed(error)) => {
+    let Some(report) = run.into_report() else {
+        unreachable!("a run ends with a report")
+    };
+    let exit = match &report.ending {
+        // Nothing but the interpreter's end is executed.
+        Ending::Finished(Some(result)) => ended(reporter, result),
+        // One that is gone has ended already.
+        Ending::Failed(error) if !error.gateway().is_some_and(GatewayError::is_not_found) => {
+            let reason = message(error);
+            reporter.fail(format_args!(
+                "what the interpreter did at its end is not known: {reason}"
+            ));
+            Exit::FAILURE
+        }
+        Ending::Cancelled if exit == Exit::SUCCESS => Exit::FAILURE,
+        _ => exit,
+    };
+    match report.cleanup {
+        Cleanup::Failed(error) => {
             show_left(reporter, terms, id.as_str(), &error);
             Exit::FAILURE
         }
@@ -54,4 +72,13 @@ pub(crate) fn clean_up(
             exit
         }
     }
+}
+
+/// How an interpreter that has failed at its end says that the command ends.
+fn ended(reporter: &mut Reporter, result: &ExecutionResult) -> Exit {
+    if result.status == ExecutionStatus::ExecTimeout {
+        reporter.fail("The interpreter exceeded its time limit at its end and was killed.");
+        return Exit::TIMEOUT;
+    }
+    Exit::of_program(result.exit_code().unwrap_or(0))
 }

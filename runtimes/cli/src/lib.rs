@@ -34,6 +34,7 @@ mod left;
 mod local;
 mod lock;
 mod login;
+mod lost;
 mod nearest;
 mod pages;
 mod pending;

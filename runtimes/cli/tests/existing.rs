@@ -159,7 +159,8 @@ fn limits_of_a_kernel_of_sorna_v2_that_exists_are_compared() {
         with(&["--exec-timeout", "300ms", "bash", "-c", code])
             .code(124)
             .stderr_eq(
-                "✘ The program exceeded its time limit of 300 ms (--exec-timeout) and was killed.\n",
+                "✘ The program exceeded its time limit of 300 ms (--exec-timeout) and was killed.\n\
+                 ∙ Its interpreter was killed with it: variables are lost, and files are kept.\n",
             );
     }
     with(&["--mount", "data", "bash", "-c", "true"])

@@ -12,35 +12,11 @@ use sorna::KernelId;
 use sorna::blocking::Client;
 use sorna_gateway::RunningGateway;
 
+use support::prompt::{open, prompts, runs};
 use support::terminal::Terminal;
 use support::{check, eventually, gateway, here, sorna, sorna_at, stub, write};
 
 const DIALECTS: [&str; 2] = ["sorna", "backend-ai"];
-
-/// A prompt that is there.
-fn open(directory: &Path, gateway: &RunningGateway, api: &str, arguments: &[&str]) -> Terminal {
-    let arguments = [&["--api", api], arguments].concat();
-    let mut terminal = Terminal::start_command("repl", directory, Some(gateway), &arguments);
-    prompts(&mut terminal);
-    terminal
-}
-
-/// Waits for the next prompt, at which keys are read one by one.
-#[track_caller]
-fn prompts(terminal: &mut Terminal) {
-    terminal.shows("\x1b[?2004h");
-    terminal.shows("> ");
-}
-
-/// Types a line of code, waits for this output, and for the next prompt.
-#[track_caller]
-fn runs(terminal: &mut Terminal, code: &str, output: &str) {
-    terminal.types(code);
-    terminal.types("\r");
-    terminal.shows("\x1b[?2004l");
-    terminal.shows(output);
-    prompts(terminal);
-}
 
 /// Leaves by Ctrl-D.
 #[track_caller]
@@ -299,7 +275,7 @@ fn programs_that_end_their_interpreter() {
         runs(
             &mut terminal,
             code,
-            "The program has ended with exit code 4.",
+            "The program has ended its interpreter, with exit code 4: variables are lost",
         );
         runs(&mut terminal, "x", "NameError");
         runs(&mut terminal, "6 * 7", "42\r\n");
@@ -432,7 +408,7 @@ fn shells_and_other_languages() {
     terminal.types("for i in 1 2; do\recho n$((i + 40))\r");
     runs(&mut terminal, "done", "n42\r\n");
     runs(&mut terminal, "false", "");
-    runs(&mut terminal, "exit 4", "exit code 4.");
+    runs(&mut terminal, "exit 4", "exit code 4: variables are lost");
     leaves(terminal, &gateway, 4);
     let mut command = sorna_at(directory.path(), &gateway);
     command.args(["repl", "cobol"]);

@@ -264,6 +264,12 @@ fn a_program_past_another_limit_is_said_to_be() {
             "...\n✘ The program exceeded its memory limit of 120 MiB (--max-mem) and was killed.\n",
         ),
         (
+            &["-t", "kept-session", "python3", "-c", memory],
+            "...\n✘ The program exceeded its memory limit of 150 MiB, which the gateway sets, and was killed.\n\
+             ∙ Ask for more with --max-mem, such as --max-mem 2g, when the kernel is created: destroy it first, or choose another name.\n\
+             ∙ Its interpreter was killed with it: variables are lost, and files are kept.\n",
+        ),
+        (
             &["python3", "-c", files],
             "...\n✘ The program exceeded its limit of 500 files and directories, which the gateway sets, and was killed.\n\
              ∙ Who runs the gateway sets this limit (`sorna serve --max-files`).\n",

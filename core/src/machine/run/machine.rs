@@ -234,7 +234,7 @@ impl Run {
             is_piped: plan.is_piped,
             echoes: None,
             carries_bytes: false,
-            has_interpreter: false,
+            has_interpreter: plan.ends_interpreter,
             is_closing: false,
             cancelled: false,
             created_again: false,

@@ -33,6 +33,7 @@ pub struct RunPlan {
     pub(super) is_detached: bool,
     pub(super) echoes: bool,
     pub(super) is_piped: bool,
+    pub(super) ends_interpreter: bool,
 }
 
 impl RunPlan {
@@ -62,6 +63,7 @@ impl RunPlan {
             is_detached: false,
             echoes: false,
             is_piped: false,
+            ends_interpreter: false,
         }
     }
 
@@ -124,6 +126,16 @@ impl RunPlan {
     #[must_use]
     pub fn with_piped_input(mut self, is_piped: bool) -> Self {
         self.is_piped = is_piped;
+        self
+    }
+
+    /// Whether the interpreter of a temporary kernel is to end as its language does even if this run executes nothing: for one in
+    /// whose kernel others execute snippets before it [goes on](super::Run), such as the commands of a prompt. What the
+    /// interpreter does is then reported after [`KernelReady`](super::RunEvent::KernelReady), and its result is that of the run if
+    /// it has failed. That has no effect where the gateway does not know [`Execute::with_final`](crate::Execute::with_final).
+    #[must_use]
+    pub fn with_interpreter_end(mut self, ends: bool) -> Self {
+        self.ends_interpreter = ends;
         self
     }
 

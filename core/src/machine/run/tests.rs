@@ -570,6 +570,29 @@ fn an_interpreter_is_ended_after_a_last_batch_and_may_fail_then() {
 }
 
 #[test]
+fn an_interpreter_that_others_have_used_is_ended_where_that_is_asked_for() {
+    let ends = || plan(&[]).with_interpreter_end(true);
+    let mut run = ready_with_final(ends());
+    assert_eq!(
+        executed(&mut run),
+        r#"{"mode":"query","code":"","options":{"final":true}}"#
+    );
+    run.answers(ended_with(9));
+    assert!(matches!(run.event(), RunEvent::Execution(_)));
+    let report = destroys(&mut run);
+    let Ending::Finished(Some(last)) = report.ending else {
+        panic!("{report:?}")
+    };
+    assert_eq!(last.exit_code(), Some(9));
+
+    // Not where the gateway cannot do that, nor in a kernel that is kept.
+    let report = destroys(&mut ready(ends()));
+    assert!(matches!(report.ending, Ending::Finished(None)));
+    let mut kept = ready_with_final(ends().keep_kernel());
+    assert!(matches!(kept.done().cleanup, Cleanup::Kept));
+}
+
+#[test]
 fn an_interpreter_that_was_killed_is_not_ended_again() {
     let mut run = ready_with_final(plan(&["1", "2"]));
     run.event();

@@ -24,12 +24,13 @@ use crate::values;
 /// run together. The value of the last expression is shown, where the gateway sends it. `%help` lists what else there is.
 ///
 /// Ctrl-C interrupts a program, whose variables stay, where the gateway can do that; pressed twice, it leaves. Ctrl-D at the
-/// prompt ends the session: a temporary kernel is destroyed, one with a token is kept.
+/// prompt ends the session: the interpreter of a temporary kernel ends as its language does (hooks run, and what they print is
+/// shown, where the gateway can do that), and the kernel is destroyed; one with a token is kept.
 ///
 /// What is typed at prompts is kept for the next time in the state directory (~/.local/state/sorna/history), or that which
 /// SORNA_HISTORY names, but not what begins with a space, and never what programs ask for.
 ///
-/// Exit code: 0; that of the last program if that ended its interpreter; 1 if the gateway returned an error or could not be
+/// Exit code: 0; that of the last program if that ended its interpreter, or that of the interpreter's end; 1 if the gateway returned an error or could not be
 /// reached; 2 for a usage error or a wrong setting; 128 plus the signal number (130 for Ctrl-C) if it was stopped.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -6,6 +6,7 @@ mod command;
 mod completion;
 mod editor;
 mod event;
+mod farewell;
 mod history;
 mod input;
 mod language;
@@ -80,7 +81,7 @@ struct Session<'t> {
     watch: Watch,
     stopped: Stopped,
     completion: Completion,
-    /// Whether the gateway keeps executions of several clients apart.
+    /// Whether the gateway keeps executions of several clients apart, and so is one of ours.
     is_marked: bool,
     /// Whether a program may still run that was left.
     is_left: bool,
@@ -131,9 +132,8 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
     reporter.info(format_args!("{}: {token}", terms.token));
     reporter.wait(format_args!("Connecting to the {}...", terms.kernel));
 
-    // Executes nothing. A temporary kernel is destroyed when the run goes on.
-    let plan = RunPlan::temporary(spec.clone(), Vec::<ExecuteMode>::new());
-    let plan = plan.with_token(token.clone());
+    // Executes nothing. When the run goes on, the interpreter of a temporary kernel ends, and the kernel is destroyed.
+    let plan = end_plan(&spec, &token);
     let mut run = target.client.run(match is_temporary {
         true => plan,
         false => plan.keep_kernel(),
@@ -300,8 +300,22 @@ impl Session<'_> {
         }
     }
 
-    /// Destroys a temporary kernel.
-    fn end(mut self, run: Run, exit: Exit) -> Exit {
+    /// Ends the interpreter of a temporary kernel, and destroys that.
+    fn end(mut self, mut run: Run, exit: Exit) -> Exit {
+        let is_stopped = self.stopped.signal().is_some();
+        let mut other = None;
+        if self.is_temporary && !is_stopped {
+            if self.is_replaced {
+                let plan = end_plan(&self.spec, &self.token);
+                other = Some(self.part(self.target.client.run(plan)));
+            } else {
+                run = self.part(run);
+            }
+        } else if is_stopped {
+            // What runs is not waited for.
+            let _ = run.canceller().cancel();
+        }
+        let exit = self.stopped.signal().map_or(exit, Exit::of_signal);
         self.watch.is_over();
         if let Some(advice) = self.output.advice() {
             self.reporter.advice(advice);
@@ -314,14 +328,26 @@ impl Session<'_> {
             }
             return exit;
         }
-        // The run destroys only the one that it has created.
-        if self.is_replaced
-            && let Err(error) = self.kernel().destroy_until_gone()
-        {
-            show_left(&mut self.reporter, terms, self.kernel.as_str(), &error);
-            return Exit::FAILURE;
-        }
+        // The first run destroys only the one that it has created, which is gone.
+        let run = match (other, self.is_replaced) {
+            (Some(other), _) => other,
+            (None, true) => {
+                if let Err(error) = self.kernel().destroy_until_gone() {
+                    show_left(&mut self.reporter, terms, self.kernel.as_str(), &error);
+                    return Exit::FAILURE;
+                }
+                run
+            }
+            (None, false) => run,
+        };
         let kernel = self.kernel.clone();
         clean_up(&mut self.reporter, terms, &kernel, run, self.kept, exit)
     }
+}
+
+/// Ends the interpreter of a temporary kernel, and destroys that.
+fn end_plan(spec: &KernelSpec, token: &SessionToken) -> RunPlan {
+    RunPlan::temporary(spec.clone(), Vec::<ExecuteMode>::new())
+        .with_token(token.clone())
+        .with_interpreter_end(true)
 }

@@ -20,6 +20,8 @@ use super::watch::Program;
 use crate::advice::{aborted_advice, show_error};
 use crate::exit::Exit;
 use crate::left::{self, Record, State, Turn};
+use crate::lost::{KILLED, has_lost};
+use crate::run::resources::words;
 use crate::terms::Terms;
 
 /// The line that ends a program's input: Ctrl-D.
@@ -28,17 +30,20 @@ const END: &str = "\u{4}";
 /// What to say of Ctrl-D where programs would read that line.
 const NO_END: &str = "This gateway cannot tell programs that their input has ended. Type what the program asks for, or press Ctrl-C.";
 
+/// What to say after an interpreter has ended.
+const NEXT: &str = "What you type next runs in a new one.";
+
 /// A snippet that runs.
-struct Snippet {
-    run: Run,
-    program: Arc<Program>,
-    keyboard: Keyboard,
+pub(super) struct Snippet {
+    pub(super) run: Run,
+    pub(super) program: Arc<Program>,
+    pub(super) keyboard: Keyboard,
     /// Whether it has written to standard error.
-    has_errors: bool,
+    pub(super) has_errors: bool,
     /// The execution, while the session is busy with it.
-    record: Option<Record>,
+    pub(super) record: Option<Record>,
     /// Why it was cancelled, if not by a signal.
-    problem: Option<String>,
+    pub(super) problem: Option<String>,
 }
 
 impl Session<'_> {
@@ -80,7 +85,7 @@ impl Session<'_> {
         self.finish(snippet);
     }
 
-    fn show(&mut self, snippet: &mut Snippet, event: RunEvent) -> Result<(), String> {
+    pub(super) fn show(&mut self, snippet: &mut Snippet, event: RunEvent) -> Result<(), String> {
         match event {
             RunEvent::SessionPending(pending) => self.pending.show(&pending, &mut self.reporter),
             RunEvent::KernelReady(kernel) => return self.is_ready(snippet, kernel),
@@ -114,11 +119,11 @@ impl Session<'_> {
             ));
             self.replace_kernel(kernel);
         }
+        self.is_marked = snippet.run.has_marked_executions();
         if self.is_temporary {
             return Ok(());
         }
         let kernel = self.target.client.kernel(self.kernel.clone());
-        self.is_marked = snippet.run.has_marked_executions();
         if self.turn.is_none() && !self.is_marked {
             let reporter = &mut self.reporter;
             self.turn = Turn::take(self.target, kernel.id(), reporter, &self.stopped);
@@ -281,24 +286,47 @@ impl Session<'_> {
         }
     }
 
-    /// Says what cannot be seen in the output. Gateways do not say whether the interpreter has ended as well, so that is
-    /// judged by the exit code: errors have 1 (in perl and php 255), after a message, and commands of shells any.
+    /// Says what cannot be seen in the output: that the interpreter has ended, as far as that is known.
     fn note_result(&mut self, result: &ExecutionResult, has_errors: bool) {
-        if result.status == ExecutionStatus::ExecTimeout {
-            self.exit = Exit::TIMEOUT;
-            self.reporter
-                .fail("The program exceeded its time limit and was killed. Variables are lost; files are kept.");
+        let is_late = result.status == ExecutionStatus::ExecTimeout;
+        let code = result.exit_code().unwrap_or(0);
+        let has_lost = has_lost(result);
+        if let Some(exceeded) = result.exceeded() {
+            self.exit = match is_late {
+                true => Exit::TIMEOUT,
+                false => Exit::of_program(code),
+            };
+            self.reporter.fail(words(&exceeded));
+            if has_lost || is_late && !self.is_marked {
+                self.reporter.advice(format_args!("{KILLED} {NEXT}"));
+            }
             return;
         }
-        let code = result.exit_code().unwrap_or(0);
+        if has_lost {
+            self.exit = Exit::of_program(code);
+            self.reporter.advice(format_args!(
+                "The program has ended its interpreter, with exit code {code}: variables are lost, and files are kept. {NEXT}"
+            ));
+            return;
+        }
+        // Errors have 1 (in perl and php 255), after a message, and commands of shells any. Shells of other gateways may
+        // have ended.
         let is_error = matches!(code, 1 | 255) && has_errors;
-        let is_of_command = Syntax::of(self.lang) == Syntax::Shell && code > 0 && !self.said_exit;
+        let is_of_command = Syntax::of(self.lang) == Syntax::Shell
+            && code > 0
+            && (self.is_marked || !self.said_exit);
         if code == 0 || is_error || is_of_command {
             return;
         }
         self.exit = Exit::of_program(code);
+        let variables = match self.is_marked {
+            true => "Variables are kept.",
+            false => {
+                "This gateway does not say whether the interpreter has ended, too. Then variables are lost."
+            }
+        };
         self.reporter.advice(format_args!(
-            "The program has ended with exit code {code}. If it has ended its interpreter, that was started anew: variables are lost, and files are kept."
+            "The program has ended with exit code {code}. {variables}"
         ));
     }
 }

@@ -14,13 +14,14 @@ use super::input::{Answer, Form, Given, Input, Wake};
 use super::left_running::may_be_seen;
 use super::media::Gallery;
 use super::output::Output;
-use super::resources::over_some_limit;
+use super::resources;
 use crate::advice::{NO_ID, show_error_of};
 use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::json::{self, Event};
+use crate::lost::{KILLED, has_lost};
 use crate::reporter::Reporter;
 use crate::sessions::{Found, find_any};
 use crate::signals::{self, LastWords, Stopped, Work};
@@ -339,10 +340,10 @@ impl Attachment<'_> {
 
 /// Reports how the program ended.
 fn end(result: &ExecutionResult, reporter: &mut Reporter) -> Exit {
-    if let Some(over) = over_some_limit(result) {
-        reporter.fail(over.message);
-        if let Some(advice) = over.advice {
-            reporter.advice(advice);
+    if let Some(exceeded) = result.exceeded() {
+        reporter.fail(resources::words(&exceeded));
+        if has_lost(result) {
+            reporter.advice(KILLED);
         }
     }
     if result.status == ExecutionStatus::ExecTimeout {

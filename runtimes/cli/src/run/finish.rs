@@ -15,6 +15,7 @@ use crate::chain::message;
 use crate::exit::Exit;
 use crate::json::{self, Event};
 use crate::left;
+use crate::lost::{KILLED, has_lost};
 use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::terms::Terms;
@@ -107,7 +108,14 @@ pub(crate) fn finish(
 ) -> Exit {
     let target = task.target;
     let mut exit = match &report.ending {
-        Ending::Finished(result) => finished(reporter, result.as_ref(), task),
+        Ending::Finished(result) => {
+            let exit = finished(reporter, result.as_ref(), task);
+            let is_killed = |it: &ExecutionResult| it.exceeded().is_some() && has_lost(it);
+            if matches!(report.cleanup, Cleanup::Kept) && result.as_ref().is_some_and(is_killed) {
+                reporter.advice(KILLED);
+            }
+            exit
+        }
         Ending::Failed(error) => {
             reporter.note_error(error);
             if is_late(error) && matches!(report.cleanup, Cleanup::Kept) {

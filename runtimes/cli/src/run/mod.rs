@@ -17,7 +17,7 @@ mod own_limit;
 mod peek;
 mod plan;
 mod program;
-mod resources;
+pub(crate) mod resources;
 mod silence;
 mod sixel;
 mod source;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sorna::{Dialect, ExecutionResult, KernelId, Limit};
+use sorna::{Dialect, Exceeded, ExecutionResult, KernelId, Limit};
 
 use super::args::RunArgs;
 use crate::asked::Asked;
@@ -140,22 +140,21 @@ impl<'r> Wishes<'r> {
     }
 }
 
-/// What to say of a program that exceeded a limit, to whoever has not set it.
-pub(super) fn over_some_limit(result: &ExecutionResult) -> Option<OverLimit> {
-    let exceeded = result.exceeded()?;
-    let (name, max) = match exceeded.limit {
-        Limit::Time => ("time", exceeded.max.map(|ms| time(ms as f64))),
-        Limit::Memory => (
-            "memory",
-            exceeded.max.map(|bytes| size(bytes as f64 / 1024.0)),
-        ),
-        limit => return Some(over_other(&limit, exceeded.max)),
-    };
-    let max = max.map_or(String::new(), |max| format!(" of {max}"));
-    Some(OverLimit {
-        message: format!("The program exceeded its {name} limit{max} and was killed."),
-        advice: None,
-    })
+/// That a program exceeded a limit, where nothing is known of who has set that.
+pub(crate) fn words(exceeded: &Exceeded) -> String {
+    match (&exceeded.limit, exceeded.max) {
+        (Limit::Time, max) => {
+            let max = max.map(|max| format!(" of {}", time(max as f64)));
+            let max = max.unwrap_or_default();
+            format!("The program exceeded its time limit{max} and was killed.")
+        }
+        (Limit::Memory, max) => {
+            let max = max.map(|max| format!(" of {}", size(max as f64 / 1024.0)));
+            let max = max.unwrap_or_default();
+            format!("The program exceeded its memory limit{max} and was killed.")
+        }
+        (limit, max) => over_other(limit, max).message,
+    }
 }
 
 /// What to say of a limit that only the gateway's operator sets.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub(crate) mod prompt;
 pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod stub;
