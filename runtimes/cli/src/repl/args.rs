@@ -20,7 +20,7 @@ use crate::values;
 /// Run code interactively: a prompt whose lines run in one kernel.
 ///
 /// It needs no terminal in the kernel, and so works wherever code runs. Tab completes, where the gateway does. Enter starts
-/// another line where the code goes on (open brackets and quotes, blocks in python3 and bash), Alt-Enter always; pasted lines
+/// another line where the code goes on (open brackets, strings, blocks and operators), Alt-Enter always; pasted lines
 /// run together. The value of the last expression is shown, where the gateway sends it. `%help` lists what else there is.
 ///
 /// Ctrl-C interrupts a program, whose variables stay, where the gateway can do that; pressed twice, it leaves. Ctrl-D at the

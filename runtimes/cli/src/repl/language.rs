@@ -1,62 +1,217 @@
 //! What is known of a language, by its name.
 
+use super::unfinished::judge::{Blocks, Grammar};
+use super::unfinished::lex::Lexis;
+
 /// How it can be seen that code goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
     Python,
     Shell,
-    /// By its brackets and quotes.
-    Brackets(Signs),
-    /// By a backslash at the end of the line.
-    Backslash,
+    /// By its brackets, strings, blocks and operators.
+    Parts(&'static Lexis, &'static Grammar),
     /// Not by its text.
     Other,
 }
 
-/// What a language's strings and comments look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Signs {
-    /// Quotes of strings that end with their line at the latest.
-    pub(super) short: &'static str,
-    /// Quotes of strings that may have many lines.
-    pub(super) long: &'static str,
-    /// Quotes that, three at once, begin strings that may have many lines.
-    pub(super) triple: &'static str,
-    /// What begins comments to the end of the line.
-    pub(super) comments: &'static [&'static str],
-    /// Whether there are comments in `/*` and `*/`.
-    pub(super) has_blocks: bool,
-}
-
-pub(super) const PYTHON: Signs = Signs {
+const LEXIS: Lexis = Lexis {
     short: "'\"",
     long: "",
-    triple: "'\"",
+    inserts: None,
     comments: &["#"],
-    has_blocks: false,
+    blocks: &[],
+    in_words: "",
+    sigils: "",
+    heredoc: None,
+    has_patterns: false,
+    quoting: &[],
+    has_long_brackets: false,
+    is_ruby: false,
+    before_values: &[],
 };
 
-const NODE: Signs = Signs {
-    short: "'\"",
-    long: "`",
-    triple: "",
-    comments: &["//"],
-    has_blocks: true,
+const GRAMMAR: Grammar = Grammar {
+    operators: "",
+    words: &[],
+    complete: &[],
+    conditions: &[],
+    braces: &[],
+    blocks: Blocks::None,
+    has_terminators: false,
 };
 
-const PHP: Signs = Signs {
-    short: "",
-    long: "'\"`",
-    comments: &["//", "#"],
-    ..NODE
-};
+const NODE: Syntax = Syntax::Parts(
+    &Lexis {
+        long: "`",
+        inserts: Some(("${", "`")),
+        comments: &["//"],
+        blocks: &[("/*", "*/")],
+        in_words: "$",
+        has_patterns: true,
+        before_values: &[
+            "return",
+            "typeof",
+            "case",
+            "in",
+            "of",
+            "new",
+            "delete",
+            "void",
+            "do",
+            "else",
+            "await",
+            "yield",
+            "throw",
+            "instanceof",
+        ],
+        ..LEXIS
+    },
+    &Grammar {
+        operators: "+-*/%=<>&|^!~?:,.",
+        complete: &["++", "--"],
+        words: &[
+            "typeof",
+            "new",
+            "in",
+            "of",
+            "instanceof",
+            "void",
+            "delete",
+            "await",
+            "extends",
+            "else",
+            "do",
+            "try",
+            "finally",
+            "const",
+            "let",
+            "var",
+            "throw",
+            "case",
+            "import",
+            "export",
+        ],
+        conditions: &["if", "for", "while", "with", "catch", "switch"],
+        braces: &["function", "class", "try", "finally", "catch", "switch"],
+        ..GRAMMAR
+    },
+);
 
-const R: Signs = Signs {
-    long: "'\"`",
-    short: "",
-    triple: "",
-    ..PYTHON
-};
+const PHP: Syntax = Syntax::Parts(
+    &Lexis {
+        short: "",
+        long: "'\"`",
+        inserts: Some(("{$", "\"")),
+        comments: &["//", "#"],
+        blocks: &[("/*", "*/")],
+        in_words: "$",
+        heredoc: Some("<<<-"),
+        ..LEXIS
+    },
+    &Grammar {
+        has_terminators: true,
+        ..GRAMMAR
+    },
+);
+
+const R: Syntax = Syntax::Parts(
+    &Lexis {
+        short: "",
+        long: "'\"`",
+        in_words: ".",
+        ..LEXIS
+    },
+    &Grammar {
+        operators: "+-*/^=<>~&|,!%?:@$",
+        words: &["else", "repeat", "in", "function"],
+        conditions: &["if", "for", "while", "function", "\\"],
+        ..GRAMMAR
+    },
+);
+
+const LUA: Syntax = Syntax::Parts(
+    &Lexis {
+        comments: &["--"],
+        blocks: &[("--[[", "]]"), ("--[=[", "]=]"), ("--[==[", "]==]")],
+        has_long_brackets: true,
+        ..LEXIS
+    },
+    &Grammar {
+        operators: "+-*/%^#&~|<>=,.:",
+        complete: &["::"],
+        words: &["and", "or", "not", "local", "goto", "in"],
+        blocks: Blocks::Lua,
+        ..GRAMMAR
+    },
+);
+
+const RUBY: Syntax = Syntax::Parts(
+    &Lexis {
+        short: "",
+        long: "'\"`",
+        inserts: Some(("#{", "\"`")),
+        blocks: &[("=begin", "\n=end")],
+        sigils: "$@",
+        heredoc: Some("<<~"),
+        has_patterns: true,
+        is_ruby: true,
+        before_values: &[
+            "return", "if", "unless", "while", "until", "and", "or", "not", "when", "in", "elsif",
+            "then", "else", "do", "case", "puts", "p",
+        ],
+        ..LEXIS
+    },
+    &Grammar {
+        operators: "+-*/%=<>&|^!~?:,.",
+        complete: &["..", "::"],
+        words: &["and", "or", "not"],
+        blocks: Blocks::Ruby,
+        ..GRAMMAR
+    },
+);
+
+const PERL: Syntax = Syntax::Parts(
+    &Lexis {
+        short: "",
+        long: "'\"`",
+        blocks: &[
+            ("=pod", "\n=cut"),
+            ("=head", "\n=cut"),
+            ("=begin", "\n=cut"),
+        ],
+        sigils: "$@%&",
+        heredoc: Some("<<~"),
+        has_patterns: true,
+        quoting: &["q", "qq", "qw", "qr", "m", "s", "tr", "y"],
+        before_values: &[
+            "return", "if", "unless", "while", "until", "and", "or", "not", "x", "split", "grep",
+            "map", "join", "push", "print", "say", "when",
+        ],
+        ..LEXIS
+    },
+    &Grammar {
+        operators: "+-*/%=<>&|^!~?:,.\\",
+        complete: &["++", "--"],
+        words: &[
+            "and", "or", "not", "xor", "eq", "ne", "lt", "gt", "le", "ge", "cmp", "if", "unless",
+            "while", "until", "my", "our",
+        ],
+        braces: &[
+            "sub", "if", "unless", "while", "until", "for", "foreach", "else", "elsif", "BEGIN",
+            "END",
+        ],
+        ..GRAMMAR
+    },
+);
+
+const C: Syntax = Syntax::Parts(
+    &Lexis {
+        comments: &["//"],
+        blocks: &[("/*", "*/")],
+        ..LEXIS
+    },
+    &GRAMMAR,
+);
 
 impl Syntax {
     /// That of a language, or of an image by its reference.
@@ -64,10 +219,13 @@ impl Syntax {
         match name(lang).as_str() {
             name if name.contains("python") => Self::Python,
             "bash" | "sh" | "shell" => Self::Shell,
-            "nodejs" | "node" | "javascript" => Self::Brackets(NODE),
-            "php" => Self::Brackets(PHP),
-            "r" => Self::Brackets(R),
-            "ruby" | "c" | "cpp" => Self::Backslash,
+            "nodejs" | "node" | "javascript" => NODE,
+            "php" => PHP,
+            "r" => R,
+            "lua" => LUA,
+            "perl" => PERL,
+            "ruby" => RUBY,
+            "c" | "cpp" => C,
             _ => Self::Other,
         }
     }
