@@ -388,6 +388,14 @@ impl Execution {
         }
     }
 
+    /// The ID by which the gateway recognizes it, if it is marked, once that is chosen.
+    pub(in crate::machine) fn mark_id(&self) -> Option<&str> {
+        self.execute
+            .run_id
+            .as_deref()
+            .filter(|_| self.mark.is_some())
+    }
+
     /// Gives the execution up after this much time without output, as [`give_up`](Self::give_up). Without this it is
     /// awaited without a limit. Waiting for input does not count. Of Backend.AI only: in Sorna v2, the gateway has a limit.
     pub fn with_silence_limit(mut self, limit: Duration) -> Self {

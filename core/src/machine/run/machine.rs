@@ -149,6 +149,8 @@ pub struct Run {
     wants_echo: bool,
     /// Whether answers come from a pipe or a file.
     is_piped: bool,
+    /// The mark of the first execution, whose standard input is that of the others.
+    input_of: Option<String>,
     echoes: Option<bool>,
     /// Whether snippets have run in an interpreter that has not been ended.
     has_interpreter: bool,
@@ -232,6 +234,7 @@ impl Run {
             sends_modes: false,
             wants_echo: plan.echoes,
             is_piped: plan.is_piped,
+            input_of: None,
             echoes: None,
             carries_bytes: false,
             has_interpreter: plan.ends_interpreter,
@@ -500,7 +503,8 @@ impl Run {
             .with_unclaimed(!self.temporary)
             .with_persistence(self.attaches && !self.temporary)
             .with_detached(self.is_detached && self.executions.len() == 0)
-            .with_piped_input(self.is_piped);
+            .with_piped_input(self.is_piped)
+            .with_input_of(self.input_of.clone());
         let start = start
             .with_bytes(self.carries_bytes)
             .with_mark(self.uses_marks.then_some(mark));
@@ -618,6 +622,9 @@ impl Machine for Run {
             let stops = self.check_cancelled();
             if let Phase::Executing(execution) = &mut self.phase {
                 execution.choose_run_id(now);
+                if self.uses_marks && self.input_of.is_none() {
+                    self.input_of = execution.mark_id().map(str::to_owned);
+                }
             }
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);

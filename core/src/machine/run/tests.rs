@@ -633,6 +633,30 @@ fn executions_are_marked_where_the_gateway_recognizes_them() {
 }
 
 #[test]
+fn later_executions_say_whose_input_they_go_on_with() {
+    let mut run = run(plan(&["1", "2", "3"]));
+    run.sends(CREATE);
+    let created = r#"{"kernelId": "k1", "extensions": ["runs"]}"#;
+    run.answers(reply(201, created));
+    run.event();
+    let text = |body: &str, name: &str| {
+        let (_, rest) = body.split_once(&format!(r#""{name}":""#))?;
+        rest.split_once('"').map(|(value, _)| value.to_owned())
+    };
+    let mut first = None;
+    for _ in 0..3 {
+        run.event();
+        let body = executed(&mut run);
+        assert_eq!(text(&body, "inputOf"), first, "{body}");
+        first = first.or_else(|| text(&body, "id"));
+        assert!(first.is_some());
+        run.passes(Duration::from_secs(1));
+        run.answers(result("finished"));
+        run.event();
+    }
+}
+
+#[test]
 fn a_cancelled_run_interrupts_its_program_where_the_gateway_can_do_that() {
     let cancelled = |extensions: &str, plan: RunPlan| {
         let mut run = run(plan);

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// What a request says of the execution that it belongs to: see [`Execute::with_mark`](super::Execute::with_mark).
 ///
 /// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool,
-/// "detached": bool, "attach": bool, "persists": bool, "client": text, "received": number}`, of which all but the first two
-/// may be missing. The last five are part of the extension [`Execute::ATTACH`](super::Execute::ATTACH).
+/// "inputOf": text, "detached": bool, "attach": bool, "persists": bool, "client": text, "received": number}`, of which all but
+/// the first two may be missing. The last five are part of the extension [`Execute::ATTACH`](super::Execute::ATTACH).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -35,6 +35,10 @@ pub struct RunMark {
     /// Whether the standard input of its client is no terminal. Counts in the first request.
     #[serde(rename = "piped", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_piped: bool,
+    /// The first execution that had the same standard input: see [`with_input_of`](Self::with_input_of). Counts in the first
+    /// request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_of: Option<String>,
     /// Whether it starts without a client: see [`with_detached`](Self::with_detached). Counts in the first request.
     #[serde(
         rename = "detached",
@@ -163,6 +167,17 @@ impl RunMark {
     #[must_use]
     pub fn with_piped_input(mut self, is_piped: bool) -> Self {
         self.is_piped = is_piped;
+        self
+    }
+
+    /// Says that this execution goes on with the standard input of others, of which the first has this ID, as several
+    /// statements of one program do: what those have been given and have not read is for this one, unless an execution with
+    /// another input has started meanwhile. Without this, that is dropped, and an execution begins with empty input.
+    ///
+    /// Gateways that know marks, but not this, ignore it, and drop it.
+    #[must_use]
+    pub fn with_input_of(mut self, first: Option<String>) -> Self {
+        self.input_of = first;
         self
     }
 }

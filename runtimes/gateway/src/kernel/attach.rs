@@ -22,6 +22,7 @@ const PARTS: usize = 8;
 impl State {
     /// Notes what the first request says of the run that it has started.
     pub(super) fn note_mark(&mut self, mark: &RunMark) {
+        self.input_of = mark.input_of.clone().or_else(|| Some(mark.id.clone()));
         self.is_detached = mark.is_detached;
         self.persists = mark.persists || mark.is_detached;
         self.client.clone_from(&mark.client);

@@ -172,7 +172,8 @@ pub(crate) enum Protocol {
     /// Only snippets, each after its length in characters and in bytes as eight hexadecimal digits
     /// each, of which the first is 8 for the last snippet.
     Counted,
-    /// Only snippets, in a frame, and replies without content after values and media.
+    /// Only snippets, in a frame, that they go on with the input of those before, and replies without content after values and
+    /// media.
     Sized,
 }
 
@@ -197,6 +198,11 @@ impl Protocol {
                 message(letter, code)
             }
         }
+    }
+
+    /// The message to keep input that no snippet has read for the next one; `None` if the runner holds none.
+    pub(crate) fn keep_input(self) -> Option<Vec<u8>> {
+        (self != Self::Counted).then(|| message('k', ""))
     }
 
     /// The reply to [`Frame::Input`].

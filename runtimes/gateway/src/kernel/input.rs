@@ -50,6 +50,8 @@ pub(crate) struct InputFifo {
     state: State,
     /// Input for which there was no room yet, where the system allows no larger FIFO.
     unwritten: Vec<u8>,
+    /// What the programs of a run that has ended have not read.
+    rest: Vec<u8>,
     /// The file that is there while what is typed must not be shown.
     mark: PathBuf,
     /// The wait for several files that was seen last, and when it was first seen.
@@ -94,6 +96,7 @@ impl InputFifo {
                 path: PathBuf::from("/dev/null"),
                 state: State::Null,
                 unwritten: Vec::new(),
+                rest: Vec::new(),
                 mark,
                 seen: None,
                 glances: Glances::default(),
@@ -103,6 +106,7 @@ impl InputFifo {
             path,
             state: State::Null,
             unwritten: Vec::new(),
+            rest: Vec::new(),
             mark,
             seen: None,
             glances: Glances::default(),
@@ -258,13 +262,35 @@ impl InputFifo {
         self.glances.end();
     }
 
-    /// Discards what a program left unread, and its wish to hide it.
+    /// Discards what programs have left unread, and their wish to hide it.
     pub(crate) fn clear(&mut self) {
+        self.set_aside();
+        self.rest = Vec::new();
+    }
+
+    /// Puts away what a program left unread, so that no other reads it until it is [restored](Self::restore) for one that goes on
+    /// with the same input, and forgets its wish to hide it.
+    pub(crate) fn set_aside(&mut self) {
         self.glances = Glances::default();
         let _ = fs::remove_file(&self.mark);
         if self.reopen().is_ok() {
-            drop(self.take());
+            let left = self.take();
+            self.rest.extend(left);
         }
+    }
+
+    /// Gives what was [set aside](Self::set_aside) to the program that begins.
+    pub(crate) fn restore(&mut self) {
+        // What has come meanwhile comes after it.
+        self.set_aside();
+        let rest = std::mem::take(&mut self.rest);
+        // As far as there is room; where the system is short of memory, say, the rest is lost as in any other write.
+        let _ = self.write(&rest);
+    }
+
+    /// Keeps input that has come too late for a program that has ended.
+    pub(crate) fn add_to_rest(&mut self, late: &[u8]) {
+        self.rest.extend_from_slice(late);
     }
 
     /// Takes what no program has read.

@@ -253,6 +253,13 @@ impl Interpreter {
         self.channel.send(&message);
     }
 
+    /// Has it keep what it has read of its input, and no snippet has, for the next snippet.
+    pub(crate) fn keep_input(&mut self) {
+        if let Some(message) = self.protocol.keep_input() {
+            self.channel.send(&message);
+        }
+    }
+
     /// Has it end as its language does, while no snippet runs. Returns whether it can.
     pub(crate) fn finish(&mut self) -> bool {
         let can_end = self.ends_itself && self.up && self.exit.is_none();

@@ -130,11 +130,15 @@ impl Kernel {
         }
         let plan = self.plan(request)?;
         state.set_aside();
+        let circumstances = Circumstances {
+            continues_input: mark.input_of.is_some() && mark.input_of == state.input_of,
+            ..mark.into()
+        };
         let intent = Intent::Start(state.start(plan));
         state.record = Some(Record::new(mark, Some(peer)));
         state.note_mark(mark);
         state.hand_over(mark);
-        self.send(intent, mark.into())
+        self.send(intent, circumstances)
     }
 
     /// Whether there is nothing to run, which compilers would not accept. An interpreter has something to do at its end.

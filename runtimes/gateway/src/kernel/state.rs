@@ -107,6 +107,8 @@ pub(crate) struct State {
     pub(crate) began: Instant,
     /// What is known of the requests of the latest run, if its client marks it.
     pub(crate) record: Option<Record>,
+    /// The first run that had the standard input of the latest one, as its client marks it.
+    pub(crate) input_of: Option<String>,
     /// The run before, for its client.
     pub(crate) left: Option<Record>,
     /// What others have left, whose clients have gone.
@@ -174,6 +176,7 @@ impl Shared {
                 runs: 0,
                 began: Instant::now(),
                 record: None,
+                input_of: None,
                 left: None,
                 unclaimed: Unclaimed::default(),
                 backlog: Backlog::default(),
@@ -337,6 +340,10 @@ impl State {
     pub(crate) fn give_input(&mut self, input: Input) -> Intent {
         let waits = matches!(self.phase, Phase::WaitingInput { .. });
         let may_wait = self.withdrawn && self.phase == Phase::Running;
+        // Too late for the program that has asked, but not for another one with the same input.
+        if self.asked && matches!(self.phase, Phase::Ended(_)) && !input.is_nothing() {
+            return Intent::Input(input);
+        }
         if (!waits && !may_wait) || input.is_nothing() {
             return Intent::Continue;
         }
@@ -415,6 +422,7 @@ impl State {
         self.runs += 1;
         self.began = Instant::now();
         self.record = None;
+        self.input_of = None;
         self.batch = plan.batch_steps().cloned();
         self.awaited = None;
         self.withdrawn = false;

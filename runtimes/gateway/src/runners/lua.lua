@@ -3,7 +3,8 @@
 --
 -- Started with the input FIFO as standard input, and with pipes from and to the control channel as
 -- descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
--- `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+-- `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted; and `k` before a snippet
+-- that goes on with the input of the one before. The runner sends
 -- `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway
 -- replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 --
@@ -137,7 +138,8 @@ local has_input = false
 local function next_snippet()
     local letter, code = get()
     -- The reply to a value, which an interrupt kept from being read.
-    while letter == "a" do
+    -- The runner holds no input that the next snippet could go on with.
+    while letter == "a" or letter == "k" do
         letter, code = get()
     end
     last = letter == "f" or letter == "F"

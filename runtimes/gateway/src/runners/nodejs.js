@@ -2,7 +2,8 @@
 //
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
 // gateway sends `x <length>`, a line end, and the snippet; `f` in place of `x` for the last snippet,
-// after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends `<letter> <length>`, a
+// after which the interpreter ends; `X` and `F` if its value is wanted; and `k` before a snippet that goes on with the input of
+// the one before. The runner sends `<letter> <length>`, a
 // line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway replies `a <length>`, and
 // `d` with the exit status after each snippet; `w` to have what reads the input wake up, as if that had ended. Output goes
 // through the pipes.
@@ -80,10 +81,14 @@ function getMessage() {
 }
 
 function take() {
-    const [letter, code] = getMessage();
+    let [letter, code] = getMessage();
+    const keeps = letter === 'k';
+    if (keeps) {
+        [letter, code] = getMessage();
+    }
     last = letter === 'f' || letter === 'F';
     echoes = letter === 'X' || letter === 'F';
-    return code;
+    return [code, keeps];
 }
 
 // The last value, which the program finds as `_` unless it has something else there, as at node's prompt.
@@ -401,10 +406,12 @@ function stop() {
 function next() {
     status = 0;
     process.exitCode = undefined;
-    const code = take();
-    // Discard the stream of an earlier snippet, which may be paused or hold unread input.
-    input = undefined;
-    reader = undefined;
+    const [code, keeps] = take();
+    // Discard the stream of an earlier snippet, which may be paused or hold unread input, unless this one goes on with it.
+    if (!keeps) {
+        input = undefined;
+        reader = undefined;
+    }
     isAlone = isFirst && last && !echoes && only.start(code, startNext, release);
     isFirst = false;
     if (isAlone) {

@@ -2,7 +2,8 @@
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
 # is the only argument. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
-# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted; and `k` before a snippet
+# that goes on with the input of the one before. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway
 # replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 #
@@ -203,7 +204,11 @@
         local ($!, $?, $/) = (0, $?, "\n");
         my $letter;
         # A reply to a value may be left, which an interrupt kept from being read.
-        do { ($letter, $code) = message() } while $letter eq 'a';
+        my $keeps = 0;
+        do {
+            ($letter, $code) = message();
+            $keeps ||= $letter eq 'k';
+        } while $letter =~ /[ak]/;
         $last = $letter =~ /f/i;
         $echoes = $letter =~ /[XF]/;
         become() if $last && !$echoes && $is_first;
@@ -215,9 +220,11 @@
         # The frame of this function has the place of that of the snippet.
         $below = 0;
         $below++ while CORE::caller($below);
-        # Discard input that an earlier snippet left unread. `open` alone would keep it.
-        close STDIN;
-        open STDIN, '<', $fifo;
+        # Discard input that an earlier snippet left unread, unless this one goes on with it. `open` alone would keep it.
+        unless ($keeps) {
+            close STDIN;
+            open STDIN, '<', $fifo;
+        }
         $code = with_echo($code, $compile) if $echoes;
         $busy = 1;
         return "#line 1 \"-e\"\n$code\n;"

@@ -7,7 +7,7 @@
 //
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
 // gateway sends `x <length>`, a line end, and the snippet; `f` in place of `x` for the last snippet,
-// after which the interpreter ends. The runner sends `<letter> <length>`, a
+// after which the interpreter ends; `k` before a snippet that goes on with the input of the one before. The runner sends `<letter> <length>`, a
 // line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
 // snippet. Output goes through the pipes.
 
@@ -67,13 +67,17 @@ final class SornaRunner
     /** The next snippet, in the form that `eval` expects. */
     public static function take(): string
     {
-        $header = '';
-        while (($letter = self::get(1)) !== "\n") {
-            $header .= $letter;
-        }
-        self::$last = $header[0] === 'f';
-        $code = self::get((int) substr($header, 2));
-        if (is_resource(STDIN)) {
+        $keeps = false;
+        do {
+            $header = '';
+            while (($letter = self::get(1)) !== "\n") {
+                $header .= $letter;
+            }
+            $keeps = $keeps || $header[0] === 'k';
+            self::$last = $header[0] === 'f';
+            $code = self::get((int) substr($header, 2));
+        } while ($header[0] === 'k');
+        if (is_resource(STDIN) && !$keeps) {
             // Discard input that an earlier snippet left unread.
             while (($unread = stream_get_meta_data(STDIN)['unread_bytes']) > 0) {
                 fread(STDIN, $unread);

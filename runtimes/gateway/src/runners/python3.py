@@ -3,7 +3,7 @@
 Started with the control channel as file descriptor 0 and the path of the input FIFO as its only
 argument. Messages in both directions are a line `<letter> <length>` and that many bytes. The
 gateway sends `x` with a snippet to run, `f` with the last one, `X` and `F` with those whose value is wanted,
-`c` with a completion request as JSON,
+`k` to say that the next snippet goes on with the input of the one before, `c` with a completion request as JSON,
 `l` with the path of a socket on which to listen for the records of programs in files, and two replies that
 begin with the number of the request on a line: `i` with the input, and `a` with nothing. The runner
 sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
@@ -78,6 +78,8 @@ class Link:
         # Input that has arrived, and how much of it was read.
         self.unread = b""
         self.read = 0
+        # Whether the next snippet goes on with it.
+        self.keeps = False
         self.forked = False
         self.number = 0
         self.waiting = {}
@@ -245,7 +247,12 @@ class Link:
                 message = bytes(received[start:end])
                 del received[:end]
                 if kind in (b"x", b"f", b"X", b"F", b"c"):
-                    jobs.put(Job(bytes(kind), message.decode()))
+                    job = Job(bytes(kind), message.decode())
+                    if kind != b"c":
+                        job.continues, self.keeps = self.keeps, False
+                    jobs.put(job)
+                elif kind == b"k":
+                    self.keeps = True
                 elif kind == b"l":
                     _quietly(lambda: self.relay(message))
                 else:
@@ -362,6 +369,8 @@ class Job:
         # Whether the value of its last expression is to be shown.
         self.echoes = kind.isupper()
         self.message = message
+        # Whether it goes on with the input that the one before has not read.
+        self.continues = False
         self.begun = False
         self.status = 1
         self.end = _thread.allocate_lock()
@@ -460,12 +469,14 @@ class Kernel:
                 newline="\n",
             )
 
-    def run(self, code, is_last, echoes):
+    def run(self, job):
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
+        code, is_last, echoes = job.message, job.kind == b"f", job.echoes
         self.count += 1
         name = "<input-%d>" % self.count
-        # Discard input that an earlier snippet left unread.
-        self.link.unread = b""
+        if not job.continues:
+            # Discard input that an earlier snippet left unread.
+            self.link.unread = b""
         self.open_streams()
         if is_last and self.count == 1:
             # The only snippet has the arguments that it has on Python's command line.
@@ -568,7 +579,7 @@ class Kernel:
                 job = jobs.current()
                 job.begun = True
                 if job.kind in (b"x", b"f"):
-                    job.status = self.run(job.message, job.kind == b"f", job.echoes)
+                    job.status = self.run(job)
                 else:
                     import json
 

@@ -4,7 +4,8 @@
 # Started with the input FIFO as standard input, and with pipes from and to the control channel as
 # descriptors 3 and 4. R reads a copy of this file, descriptor 7, to which the only snippet of a kernel is appended: so it is
 # run by R itself, with nothing else on its stack. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
-# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted; and `k` before a snippet
+# that goes on with the input of the one before. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value and `m` with a picture, to
 # which the gateway replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 
@@ -48,7 +49,8 @@ local({
     take <- function() {
         message <- get_message()
         # The reply to a value, which an interrupt kept from being read.
-        while (message$letter == "a") message <- get_message()
+        # The runner holds no input that the next snippet could go on with.
+        while (message$letter %in% c("a", "k")) message <- get_message()
         last <<- message$letter %in% c("f", "F")
         echoes <<- message$letter %in% c("X", "F")
         code <- rawToChar(message$bytes)

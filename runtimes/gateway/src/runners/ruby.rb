@@ -3,7 +3,8 @@
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
 # is the only argument. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
-# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted; and `k` before a snippet
+# that goes on with the input of the one before. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway replies
 # `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 
@@ -61,12 +62,16 @@ module SornaRunner
   def self.take
     letter, content = get
     # The reply to a value, which an interrupt kept from being read.
-    letter, content = get while letter == 'a'
+    keeps = false
+    while %w[a k].include?(letter)
+      keeps ||= letter == 'k'
+      letter, content = get
+    end
     @last = %w[f F].include?(letter)
     @echoes = %w[X F].include?(letter)
     code = content.force_encoding(Encoding::UTF_8)
-    # Discard input that an earlier snippet left unread.
-    STDIN.reopen(INPUT, 'r')
+    # Discard input that an earlier snippet left unread, unless this one goes on with it.
+    STDIN.reopen(INPUT, 'r') unless keeps
     code
   end
 

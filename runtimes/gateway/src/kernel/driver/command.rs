@@ -38,6 +38,8 @@ pub(crate) struct Circumstances {
     pub(crate) time_limit: Option<Duration>,
     /// Whether the client's standard input is no terminal.
     pub(crate) is_piped: bool,
+    /// Whether its standard input is that of the run before, which has left some of it.
+    pub(crate) continues_input: bool,
 }
 
 impl From<&RunMark> for Circumstances {
@@ -45,6 +47,7 @@ impl From<&RunMark> for Circumstances {
         Self {
             time_limit: mark.time_limit,
             is_piped: mark.is_piped,
+            continues_input: false,
         }
     }
 }

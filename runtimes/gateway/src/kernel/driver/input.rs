@@ -232,6 +232,12 @@ impl Driver {
         // A single Ctrl-D stands for the end of input.
         let ends = matches!(&input, Input::Text(text) if text == "\u{4}");
         let given = given(input);
+        if self.run.is_none() {
+            if !ends {
+                self.input.add_to_rest(&given);
+            }
+            return;
+        }
         let asked = self.asked.take();
         if ends && matches!(asked, Some(InputRequest::Poll { glances: true, .. })) {
             self.input.end_glances();

@@ -29,7 +29,11 @@ const LINGERING: Duration = Duration::from_secs(1);
 
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan, circumstances: Circumstances) {
-        self.input.clear();
+        let continues_input = circumstances.continues_input;
+        match continues_input {
+            true => self.input.restore(),
+            false => self.input.clear(),
+        }
         self.input.show_prompts(!circumstances.is_piped);
         self.requests.clear();
         self.asked = None;
@@ -64,7 +68,12 @@ impl Driver {
                     self.start_interpreter();
                 }
                 match &mut self.interpreter {
-                    Some(interpreter) => interpreter.run(&code, is_final, echoes),
+                    Some(interpreter) => {
+                        if continues_input {
+                            interpreter.keep_input();
+                        }
+                        interpreter.run(&code, is_final, echoes);
+                    }
                     None => self.end(Ending::Failed("the interpreter did not start".to_owned())),
                 }
             }
@@ -366,7 +375,8 @@ impl Driver {
         self.requests.clear();
         self.asked = None;
         self.withdrawn = false;
-        self.input.clear();
+        // Its client may start another one that goes on with the same input.
+        self.input.set_aside();
         self.finish_characters();
         self.shared.enter(Phase::Ended(ending));
     }
