@@ -199,9 +199,13 @@
 //!
 //! A python3 kernel has a builtin `display(*objects)`, which sends each object as one record in its
 //! richest form: the first of `_repr_svg_`, `_repr_png_`, `_repr_jpeg_`, `_repr_html_`,
-//! `_repr_markdown_` and `_repr_latex_` that returns something. Without any, it prints the `repr`.
+//! `_repr_markdown_`, `_repr_latex_`, `_repr_json_`, `_repr_javascript_` and `_repr_pdf_` that returns something. Without any, it
+//! prints the `repr`. What has `_ipython_display_` shows itself by that. `include`, `exclude` and `raw` are those of IPython.
 //! Results of `_repr_mimebundle_` take precedence over the method for the same type. An exception in
 //! such a method is shown, and the next form is used.
+//!
+//! `display` of IPython, and what uses it, does the same (`from IPython.display import display, HTML, Image`), unless the program
+//! runs a shell of IPython itself.
 //!
 //! `plt.show()` of matplotlib sends each open figure as a PNG and closes it; with `block=False`, and
 //! with `figure.show()`, it stays open. A backend that is chosen by `MPLBACKEND`, `matplotlib.use` or

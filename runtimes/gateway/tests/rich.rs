@@ -380,6 +380,51 @@ fn the_module_is_loaded_only_when_it_is_used() {
     assert_eq!(records, ["out []\n"]);
 }
 
+#[test]
+fn display_knows_what_notebooks_know() {
+    let records = run("class Form:\n\
+        \u{20}   def __init__(self, **forms):\n\
+        \u{20}       for name, data in forms.items(): setattr(self, f'_{name}_', lambda data=data: data)\n\
+        \u{20}   def __repr__(self): return 'poor'\n\
+        class Own:\n\
+        \u{20}   def _ipython_display_(self): print('own')\n\
+        class Bad(Form):\n\
+        \u{20}   def _ipython_display_(self): raise ValueError('bad')\n\
+        class Not(Form):\n\
+        \u{20}   def _ipython_display_(self): raise NotImplementedError\n\
+        display(Form(repr_json={'a': [1]}), Form(repr_json=({'b': 2}, {'meta': 1})), Form(repr_javascript='f()'), Form(repr_pdf=b'PDF'))\n\
+        display(Own(), Not(repr_html='<b>'), Own)\n\
+        both = Form(repr_html='<b>', repr_png=b'PNG')\n\
+        display(both, include=['text/html'])\n\
+        display(both, exclude=['image/png'])\n\
+        display(both, include=['text/plain'])\n\
+        display({'text/html': '<i>', 'text/plain': 'i'}, {'text/plain': 'plain'}, raw=True)\n\
+        display(Bad(repr_html='<b>'), metadata={})");
+    let (bad, others) = records.split_at(records.len() - 2);
+    assert_eq!(
+        bad,
+        [
+            "application/json {\"a\": [1]}",
+            "application/json {\"b\": 2}",
+            "application/javascript f()",
+            "application/pdf PDF",
+            "out own\n",
+            "html <b>",
+            "out <class '__main__.Own'>\n",
+            "html <b>",
+            "html <b>",
+            "out poor\n",
+            "html <i>",
+            "out plain\n",
+        ]
+    );
+    assert!(
+        others[0].starts_with("err Traceback") && others[0].ends_with("ValueError: bad\n"),
+        "{others:?}"
+    );
+    assert_eq!(others[1], "html <b>");
+}
+
 /// The environment that has matplotlib.
 fn environment() -> Option<PathBuf> {
     let python = need_original_client()?;

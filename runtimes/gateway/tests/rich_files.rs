@@ -11,6 +11,7 @@ use sorna_core::{
     Batch, Console, Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, KernelId,
     Record,
 };
+use sorna_gateway::RunningGateway;
 use sorna_test_tools::{need_original_client, need_that};
 
 fn finish(client: &Client, (start, mut result): (Execute, ExecutionResult)) -> Vec<String> {
@@ -221,4 +222,56 @@ fn figures_of_matplotlib_are_sent_from_files() {
         let shown = batch(&client, &kernel, exec).concat();
         assert_eq!(shown, format!("out {expected}"), "{exec}");
     }
+}
+
+#[test]
+fn display_of_ipython_shows_the_same() {
+    let Some(gateway) = gateway_with_ipython() else {
+        return;
+    };
+    let client = Client::new(&gateway);
+    let code = "from IPython.display import display as show, HTML, Image, Markdown, JSON, display_html, publish_display_data\n\
+        import IPython.display\n\
+        show(HTML('<b>'), Markdown('*m*'))\n\
+        show(JSON({'a': 1}))\n\
+        show(Image(data=b'\\x89PNG', format='png'))\n\
+        IPython.display.display(3, 'text')\n\
+        class Form:\n\
+        \u{20}   def _repr_html_(self): return '<i>'\n\
+        \u{20}   def _repr_png_(self): return b'PNG'\n\
+        \u{20}   def __repr__(self): return 'poor'\n\
+        display_html(Form())\n\
+        publish_display_data({'text/plain': 'p', 'text/html': '<p>'})\n\
+        handle = show('first', display_id=True)\n\
+        handle.update('second')\n\
+        display(HTML('<b>'))";
+    let expected = [
+        "html <b>",
+        "text/markdown *m*",
+        // No more than four bytes are compared.
+        "application/json {\"a\"",
+        "image/png \u{fffd}PNG",
+        "out 3\n'text'\n",
+        "html <i>",
+        "html <p>",
+        "out 'first'\n'second'\n",
+        "html <b>",
+    ];
+    let kernel = client.create("python3");
+    assert_eq!(snippet(&client, &kernel, code), expected);
+    assert_eq!(file(&client, &kernel, code), expected);
+}
+
+fn gateway_with_ipython() -> Option<RunningGateway> {
+    let python = need_original_client()?;
+    let has_it = std::process::Command::new(&python)
+        .args(["-I", "-c", "import IPython"])
+        .status()
+        .is_ok_and(|status| status.success());
+    if !need_that(has_it, &format!("IPython of {}", python.display())) {
+        return None;
+    }
+    let mut path = python.parent().unwrap().to_owned().into_os_string();
+    path.push(":/usr/local/bin:/usr/bin:/bin");
+    Some(gateway_with(|config| config.with_path(path)))
 }

@@ -46,6 +46,7 @@ _BESIDE = frozenset(
         "sorna_complete",
         "sorna_echo",
         "sorna_figures",
+        "sorna_ipython",
         "sorna_kernel",
         "sorna_relay",
         "sorna_traces",
@@ -676,11 +677,11 @@ def forked():
     return _LINK.forked
 
 
-def display(*objects):
+def display(*objects, **how):
     """Shows each object in the richest form it has; see `sorna_kernel.display`."""
     import sorna_kernel
 
-    sorna_kernel.display(*objects)
+    sorna_kernel.display(*objects, **how)
 
 
 def _write_all(fd, data):
@@ -727,6 +728,12 @@ def _future_flags():
 _FUTURE = _future_flags()
 # Allows `await` outside of functions, from Python 3.8 on.
 _AWAIT = getattr(_ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
+
+
+def _adopt_ipython(module):
+    import sorna_ipython
+
+    sorna_ipython.adopt(module)
 
 
 def _adopt_matplotlib(matplotlib):
@@ -828,6 +835,8 @@ def serve():
         del sys.orig_argv[1:]
     sys.path.insert(0, "")
     followed = {
+        "IPython.core.display": _adopt_ipython,
+        "IPython.core.display_functions": _adopt_ipython,
         "getpass": lambda getpass: _hide_password(link, getpass),
         "inspect": _adopt_inspect,
         "linecache": kernel.show_sources,

@@ -20,7 +20,7 @@ _PATIENCE = 2.0
 _MOST = 1000
 # How much of a line counts.
 _LINE = 1000
-_HIDDEN = frozenset(("_sorna_runner", "sorna_complete", "sorna_figures"))
+_HIDDEN = frozenset(("_sorna_runner", "sorna_complete", "sorna_figures", "sorna_ipython"))
 
 
 class _TooLate(BaseException):

@@ -50,7 +50,9 @@ def _send(value):
         return
     import sorna_kernel
 
-    text = repr(value)
+    if sorna_kernel._shows_itself(value):
+        return
+    text = sorna_kernel._plain(value)
     forms = sorna_kernel._all_forms(value)
     text = _cut(forms.pop("text/plain", text))
     records = [["text/plain", text]]

@@ -14,14 +14,16 @@ from _frozen_importlib_external import SourceFileLoader
 
 _DIRECTORY = os.path.dirname(os.path.abspath(__file__))
 # The modules that are loaded when they are first needed.
-_BESIDE = frozenset(("sorna_figures", "sorna_kernel"))
+_BESIDE = frozenset(("sorna_figures", "sorna_ipython", "sorna_kernel"))
+# The modules that are adapted when they are imported.
+_ADAPTED = frozenset(("IPython.core.display", "IPython.core.display_functions", "matplotlib"))
 # The most bytes that the gateway accepts in one record.
 _MAX_RECORD = 16 * 1024 * 1024
 _connection = None
 
 
 def adopt(link):
-    """Prepares the program: the builtin `display`, the modules, and matplotlib."""
+    """Prepares the program: the builtin `display`, the modules, matplotlib, and `display` of IPython."""
     global _connection
     _connection = Connection(link)
     sys.modules["_sorna_runner"] = sys.modules[__name__]
@@ -29,15 +31,15 @@ def adopt(link):
     builtins.display = display
 
 
-def display(*objects):
+def display(*objects, **how):
     """Shows each object in the richest form it has; see `sorna_kernel.display`."""
     import sorna_kernel
 
-    sorna_kernel.display(*objects)
+    sorna_kernel.display(*objects, **how)
 
 
 class Finder:
-    """Finds the modules for the program, and adapts matplotlib when it is imported."""
+    """Finds the modules for the program, and adapts others when they are imported."""
 
     def find_spec(self, name, path=None, target=None):
         if name in _BESIDE:
@@ -45,7 +47,7 @@ class Finder:
             spec = ModuleSpec(name, Loader(name, file), origin=file)
             spec.has_location = True
             return spec
-        return self.follow(name, path, target) if name == "matplotlib" else None
+        return self.follow(name, path, target) if name in _ADAPTED else None
 
     def follow(self, name, path, target):
         for other in sys.meta_path:
@@ -60,9 +62,14 @@ class Finder:
 
         def load_and_adopt(module):
             load(module)
-            import sorna_kernel
+            if name == "matplotlib":
+                import sorna_kernel
 
-            sorna_kernel._adopt(module)
+                sorna_kernel._adopt(module)
+            else:
+                import sorna_ipython
+
+                sorna_ipython.adopt(module)
 
         # A loader that cannot be changed, or serves other modules too, is left alone.
         if load is not None and not isinstance(loader, type):

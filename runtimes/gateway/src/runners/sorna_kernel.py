@@ -30,26 +30,35 @@ _FORMS = {
     "text/html": "_repr_html_",
     "text/markdown": "_repr_markdown_",
     "text/latex": "_repr_latex_",
+    "application/json": "_repr_json_",
+    "application/javascript": "_repr_javascript_",
+    "application/pdf": "_repr_pdf_",
 }
 _figure_format = "png"
 _log_handler = None
 
 
-def display(*objects):
+def display(*objects, include=None, exclude=None, raw=False, **_):
     """Shows each object in the richest form it has: one record each.
 
     The forms are, from the richest on, `_repr_svg_`, `_repr_png_`, `_repr_jpeg_`, `_repr_html_`,
-    `_repr_markdown_` and `_repr_latex_`. What `_repr_mimebundle_` returns takes precedence over the
+    `_repr_markdown_`, `_repr_latex_`, `_repr_json_`, `_repr_javascript_` and `_repr_pdf_`. What `_repr_mimebundle_` returns takes precedence over the
     method for the same type; its other types come last. A figure of matplotlib is sent as a
-    picture. An object without such a form is printed as its `repr`. An exception in one of these
+    picture. An object without such a form is printed as its `repr`. One that has `_ipython_display_` shows
+    itself by that. `include` and `exclude` are media types: only these, or all others; with `raw`, the
+    objects are such bundles themselves. Other arguments of IPython's `display` have no effect. An exception in one of these
     methods is shown on stderr, and the next form is used.
     """
     for value in objects:
-        form = None if _runner.forked() else _form(value)
+        if raw:
+            value = _Raw(value)
+        elif not _runner.forked() and _shows_itself(value):
+            continue
+        form = None if _runner.forked() else _form(value, include, exclude)
         if form is not None:
             form()
             continue
-        text = _guarded(repr, value)
+        text = _guarded(_plain, value)
         if text is not None:
             print(text)
 
@@ -134,7 +143,46 @@ def _log(entry, message):
     _runner.record("log", [entry.levelname, time, entry.name, message])
 
 
-def _form(value):
+class _Raw:
+    """What has the forms of a bundle, and no others."""
+
+    def __init__(self, bundle):
+        self._bundle = dict(bundle)
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self._bundle
+
+    def __repr__(self):
+        return str(self._bundle.get("text/plain", ""))
+
+
+def _shows_itself(value):
+    """Whether a value has shown itself, as IPython lets it."""
+    if _has_odd_attributes(value):
+        return False
+    method = _guarded(getattr, value, "_ipython_display_", None)
+    if method is None:
+        return False
+    try:
+        method()
+    except NotImplementedError:
+        return False
+    except Exception as error:
+        _show_error(error)
+        return False
+    return True
+
+
+def _plain(value):
+    """The `repr` of a value, or what IPython has in place of that."""
+    if "IPython" in sys.modules and hasattr(type(value), "_repr_pretty_"):
+        from IPython.lib.pretty import pretty
+
+        return pretty(value)
+    return repr(value)
+
+
+def _form(value, include=None, exclude=None):
     """Returns a function that sends the richest form of a value; None if it has only its `repr`."""
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
@@ -142,6 +190,8 @@ def _form(value):
     bundle = _bundle(value)
     plain = bundle.pop("text/plain", None)
     for media_type, data in _rich_forms(value, bundle):
+        if include and media_type not in include or exclude and media_type in exclude:
+            continue
         if media_type == "text/html":
             return lambda: html(data)
         return lambda: media(media_type, data)
@@ -227,10 +277,15 @@ def _guarded(function, *arguments, **named):
         # This is how an object says that it has no such form.
         return None
     except Exception as error:
-        import traceback
-
-        traceback.print_exception(type(error), error, error.__traceback__.tb_next)
+        _show_error(error)
         return None
+
+
+def _show_error(error):
+    """Shows the traceback without the frame that has caught the exception."""
+    import traceback
+
+    traceback.print_exception(type(error), error, error.__traceback__.tb_next)
 
 
 def _send_figure(figure):

@@ -63,6 +63,10 @@ impl Runner {
             include_str!("../../runners/sorna_figures.py"),
         ),
         (
+            "sorna_ipython.py",
+            include_str!("../../runners/sorna_ipython.py"),
+        ),
+        (
             "sorna_complete.py",
             include_str!("../../runners/sorna_complete.py"),
         ),

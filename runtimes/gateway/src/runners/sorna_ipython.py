@@ -1,0 +1,39 @@
+"""`display` of IPython in a kernel: it shows what the kernel's own one shows."""
+
+import functools
+import sys
+
+import sorna_kernel
+
+
+def adopt(module):
+    """Replaces the functions of a module of IPython by those of the kernel, as long as the program runs no IPython of its own."""
+    if getattr(getattr(module, "display", None), "__module__", None) != module.__name__:
+        # It has them from another one.
+        return
+    own_display, own_publish = module.display, module.publish_display_data
+
+    @functools.wraps(own_display)
+    def display(*objs, include=None, exclude=None, raw=False, display_id=None, **others):
+        if _has_shell():
+            others.update(include=include, exclude=exclude, raw=raw, display_id=display_id)
+            return own_display(*objs, **others)
+        sorna_kernel.display(*objs, include=include, exclude=exclude, raw=raw)
+        if display_id:
+            return module.DisplayHandle(None if display_id is True else display_id)
+
+    @functools.wraps(own_publish)
+    def publish_display_data(data, *arguments, **others):
+        if _has_shell():
+            return own_publish(data, *arguments, **others)
+        # Before IPython 6, the source may come first.
+        bundle = next((it for it in (data, *arguments) if isinstance(it, dict)), {})
+        sorna_kernel.display(bundle, raw=True)
+
+    module.display = display
+    module.publish_display_data = publish_display_data
+
+
+def _has_shell():
+    shells = sys.modules.get("IPython.core.interactiveshell")
+    return shells is not None and shells.InteractiveShell.initialized()
