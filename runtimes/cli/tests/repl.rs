@@ -391,6 +391,27 @@ fn pictures_are_shown_where_the_terminal_is_known_to_show_them() {
 }
 
 #[test]
+fn text_of_any_kind_is_shown_and_what_cannot_be_is_mentioned() {
+    let (gateway, directory) = (gateway(), here());
+    let mut terminal = open(directory.path(), &gateway, "sorna", &["python3"]);
+    for (form, value, shown) in [
+        ("markdown", "'*4' '2*'", "*42*\r\n"),
+        ("latex", "'$4' '2$'", "$42$\r\n"),
+        ("json", "{'4' '2': 1}", "{\"42\": 1}\r\n"),
+        (
+            "html",
+            "'<b>'",
+            "Output that cannot be shown here: text/html, 3 bytes.",
+        ),
+    ] {
+        let code = format!("display(type('Form', (), {{'_repr_{form}_': lambda s: {value}}})())");
+        runs(&mut terminal, &code, shown);
+    }
+    leaves(terminal, &gateway, 0);
+    gateway.stop();
+}
+
+#[test]
 fn without_a_terminal_there_is_advice() {
     let directory = here();
     let mut command = sorna(directory.path());

@@ -23,6 +23,8 @@ use crate::style;
 #[derive(Debug)]
 pub(crate) struct Output {
     gallery: Gallery,
+    /// Whether standard output is a terminal.
+    is_terminal: bool,
     /// Whether standard output and standard error are both terminals, and so the same one.
     together: bool,
     /// For a program whose network is not that of this machine.
@@ -37,6 +39,7 @@ impl Output {
             gallery,
             isolated,
             is_carried: true,
+            is_terminal: io::stdout().is_terminal(),
             together: io::stdout().is_terminal() && io::stderr().is_terminal(),
         }
     }
@@ -158,11 +161,21 @@ impl Output {
     }
 
     fn place(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<()> {
+        let text = media
+            .bytes()
+            .filter(|_| is_readable(media.media_type()) && self.is_terminal);
+        if let Some(text) = &text {
+            streams::write(Stream::Stdout, text)?;
+            if !text.ends_with(b"\n") {
+                streams::write(Stream::Stdout, b"\n")?;
+            }
+        }
         let Placed {
             shown,
             file,
             description,
         } = self.gallery.place(media)?;
+        let shown = shown || text.is_some();
         if shown {
             reporter.note_output("\n");
         }
@@ -327,4 +340,13 @@ fn level_style(level: &str) -> Style {
         "DEBUG" | "TRACE" => style::color(AnsiColor::BrightBlack),
         _ => Style::new(),
     }
+}
+
+/// Whether people read this type as it is.
+fn is_readable(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    matches!(
+        essence.to_ascii_lowercase().as_str(),
+        "text/plain" | "text/markdown" | "text/latex" | "text/csv" | "application/json"
+    )
 }
