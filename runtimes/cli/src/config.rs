@@ -13,7 +13,8 @@ use crate::settings::{self, Api, EndpointType, Setting, Settings, SettingsError,
 ///
 /// A setting comes from the command line, else from the environment, else from a profile of the settings
 /// file. The variables are BACKEND_ENDPOINT, BACKEND_ENDPOINT_TYPE, BACKEND_ACCESS_KEY, BACKEND_SECRET_KEY,
-/// BACKEND_DOMAIN and BACKEND_GROUP; if BACKEND_ENDPOINT is not set, the same with SORNA_; never some of each.
+/// BACKEND_DOMAIN and BACKEND_GROUP; if BACKEND_ENDPOINT is not set, the same with SORNA_; never some of each. If both are set,
+/// those with SORNA_ come first with --api sorna, or with a profile that says so and has the endpoint.
 /// SORNA_CA_FILE goes with both. With BACKEND_ENDPOINT, or a profile with api = "backend-ai" (or "auto"), sorna
 /// speaks Backend.AI, else Sorna v2, unless --api says otherwise.
 ///

@@ -577,3 +577,75 @@ fn local_cannot_be_used_with_another_gateway() {
         .stderr_eq(format!("✘ --local cannot be used with {option}\n"));
     }
 }
+
+/// Both families are set; which keys sign the requests is shown by `config`.
+#[test]
+fn the_api_chooses_among_the_keys_of_both_families() {
+    let directory = with(
+        "[profiles.old]\nendpoint = \"http://127.0.0.1:1\"\napi = \"sorna\"\n\
+         [profiles.new]\nendpoint = \"http://127.0.0.1:1\"\napi = \"backend-ai\"\n",
+    );
+    let url = "http://127.0.0.1:3";
+    let at = ["--endpoint", url];
+    for (arguments, has_endpoints, key) in [
+        (&["--api", "sorna"][..], false, "AKIASORNA"),
+        (&["--api", "backend-ai"], false, "AKIABACKEND"),
+        (&["--api", "auto"], false, "AKIABACKEND"),
+        (&[], false, "AKIABACKEND"),
+        (&["--api", "sorna"], true, "AKIASORNA"),
+        (&["--api", "backend-ai"], true, "AKIABACKEND"),
+        (&[], true, "AKIABACKEND"),
+    ] {
+        for at in [&at[..], &[]] {
+            let mut command = config(&directory, &[arguments, at].concat());
+            command
+                .env("BACKEND_ACCESS_KEY", "AKIABACKEND")
+                .env("BACKEND_SECRET_KEY", "backend-secret")
+                .env("SORNA_ACCESS_KEY", "AKIASORNA")
+                .env("SORNA_SECRET_KEY", "sorna-secret");
+            if has_endpoints {
+                command
+                    .env("BACKEND_ENDPOINT", "http://127.0.0.1:5")
+                    .env("SORNA_ENDPOINT", "http://127.0.0.1:4");
+            }
+            let output = command.output().expect("sorna runs");
+            let text = String::from_utf8(output.stdout).expect("text");
+            assert!(
+                text.contains(key),
+                "{arguments:?} {at:?} {has_endpoints}: {text}"
+            );
+            let endpoint = match (at.is_empty(), has_endpoints) {
+                (false, _) => url,
+                (true, true) if key == "AKIASORNA" => "http://127.0.0.1:4",
+                (true, true) => "http://127.0.0.1:5",
+                (true, false) => continue,
+            };
+            assert!(text.contains(endpoint), "{arguments:?}: {text}");
+        }
+    }
+    for (profile, key) in [("old", "AKIASORNA"), ("new", "AKIABACKEND")] {
+        let mut command = config(&directory, &["--profile", profile]);
+        command
+            .env("BACKEND_ACCESS_KEY", "AKIABACKEND")
+            .env("BACKEND_SECRET_KEY", "backend-secret")
+            .env("SORNA_ACCESS_KEY", "AKIASORNA")
+            .env("SORNA_SECRET_KEY", "sorna-secret");
+        let output = command.output().expect("sorna runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(text.contains(key), "{profile}: {text}");
+    }
+    // Endpoints of the environment do not count beside that of the command line, only keys.
+    let mut command = config(&directory, &["--api", "sorna", "--endpoint", url]);
+    command
+        .env("BACKEND_ENDPOINT", "http://127.0.0.1:5")
+        .env("BACKEND_ACCESS_KEY", "AKIABACKEND")
+        .env("BACKEND_SECRET_KEY", "backend-secret")
+        .env("SORNA_ACCESS_KEY", "AKIASORNA")
+        .env("SORNA_SECRET_KEY", "sorna-secret");
+    let output = command.output().expect("sorna runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text.contains("AKIASORNA") && !text.contains("AKIABACKEND"),
+        "{text}"
+    );
+}

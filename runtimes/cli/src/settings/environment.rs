@@ -2,13 +2,15 @@
 
 use sorna::{ConfigError, EnvNames, SecretKey};
 
+use super::api::Api;
 use super::error::SettingsError;
 use super::kind::EndpointType;
 use super::source::{Setting, Source};
 
 /// The variables of one family: that of `BACKEND_ENDPOINT` if it is set, else that of `SORNA_ENDPOINT`; without
-/// an endpoint, the one that has keys, or says what the endpoint is. The others are not read, so that the keys of one gateway are never sent to
-/// another.
+/// an endpoint, the one that has keys, or says what the endpoint is. The family of the API that is asked for comes first; and if
+/// the command line has both an API and the endpoint, those of the environment do not count. The other family is not read, so
+/// that the keys of one gateway are never sent to another.
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) names: EnvNames,
@@ -23,30 +25,24 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) fn read() -> Result<Self, SettingsError> {
-        let mut chosen = None;
-        for names in EnvNames::FAMILIES {
-            if variable(names.endpoint)?.is_some() {
-                chosen = Some(names);
-                break;
-            }
-        }
-        if chosen.is_none() {
-            for names in EnvNames::FAMILIES {
-                if key_in(&names)?.is_some() {
-                    chosen = Some(names);
-                    break;
-                }
-            }
-        }
-        if chosen.is_none() {
-            for names in EnvNames::FAMILIES {
-                if endpoint_type(&names)?.is_some() {
-                    chosen = Some(names);
-                    break;
-                }
-            }
-        }
+    /// Reads those of the API that is `wanted`, if they are set, for the endpoint in the environment, unless it `has_endpoint`
+    /// from elsewhere.
+    pub(super) fn read(wanted: Option<Api>, has_endpoint: bool) -> Result<Self, SettingsError> {
+        let mut families = EnvNames::FAMILIES;
+        let first = match wanted {
+            Some(Api::Sorna) => Some(EnvNames::SORNA),
+            Some(Api::BackendAi) => Some(EnvNames::BACKEND),
+            Some(Api::Auto) | None => None,
+        };
+        // The others keep their order.
+        families.sort_by_key(|names| first.is_some_and(|first| *names != first));
+        let by_endpoint = |names: &EnvNames| Ok(variable(names.endpoint)?.is_some());
+        let by_key = |names: &EnvNames| Ok(key_in(names)?.is_some());
+        let by_type = |names: &EnvNames| Ok(endpoint_type(names)?.is_some());
+        let chosen = match first {
+            Some(_) if has_endpoint => choose(&families, &[&by_key, &by_endpoint, &by_type]),
+            _ => choose(&families, &[&by_endpoint, &by_key, &by_type]),
+        }?;
         let names = chosen.unwrap_or(EnvNames::SORNA);
         let mut elsewhere = None;
         for other in EnvNames::FAMILIES {
@@ -78,6 +74,21 @@ impl Environment {
         let of_family = [names.endpoint, names.access_key, names.secret_key];
         matches!(source, Source::Variable(name) if of_family.contains(name))
     }
+}
+
+/// Whether something of a family is set.
+type Sign<'s> = &'s dyn Fn(&EnvNames) -> Result<bool, SettingsError>;
+
+/// The first family with the first of these signs that any has.
+fn choose(families: &[EnvNames], signs: &[Sign<'_>]) -> Result<Option<EnvNames>, SettingsError> {
+    for is_set in signs {
+        for names in families {
+            if is_set(names)? {
+                return Ok(Some(*names));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The name of a key that is set.

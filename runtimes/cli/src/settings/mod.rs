@@ -5,7 +5,7 @@
 //! 1. the command line (`--endpoint`, `--ca-file`; keys are never arguments, since other users of the
 //!    machine could see them);
 //! 2. the environment: the variables of one family (`BACKEND_ENDPOINT`, `BACKEND_ACCESS_KEY`, …, or those with
-//!    `SORNA_`), and `SORNA_CA_FILE`;
+//!    `SORNA_`; `--api`, else the API of the profile, says which come first), and `SORNA_CA_FILE`;
 //! 3. a profile of the settings file: the one that `--profile`, else `SORNA_PROFILE`, else the file's
 //!    own `default_profile` names;
 //!
@@ -113,7 +113,15 @@ impl Settings {
             name: name.as_ref().map_or("", |name| &name.value),
             profile: profile.unwrap_or(&nothing),
         };
-        let environment = Environment::read()?;
+        let wanted = globals.api.or_else(|| {
+            // That of a profile is about its own endpoint.
+            let api = in_file.profile.api.as_ref()?;
+            in_file.profile.endpoint.as_ref()?;
+            let is_overridden = globals.endpoint.is_some();
+            (!is_overridden).then_some(api.value)
+        });
+        let has_endpoint = globals.endpoint.is_some();
+        let environment = Environment::read(wanted, has_endpoint)?;
         let names = environment.names;
         let mut overridden = Vec::new();
         let mut note = |name: &'static str, is_set: bool, is_in_profile: bool| {
