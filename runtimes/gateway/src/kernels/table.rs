@@ -183,6 +183,11 @@ impl Kernels {
             .ok_or_else(|| not_found(table.ended.cause(owner, id)))
     }
 
+    /// Why a kernel of this key has ended, if that is known.
+    pub(crate) fn cause_of_end(&self, owner: &str, id: &KernelId) -> Option<Cause> {
+        self.table().ended.cause(owner, id).cloned()
+    }
+
     /// What a kernel has printed; also of one that has just ended.
     ///
     /// # Errors

@@ -61,8 +61,16 @@ impl Sessions {
         let table = self.table();
         let by_id = table.living.get(id.as_str()).filter(|it| it.owner == owner);
         let key = (owner.to_owned(), id.as_str().to_owned());
-        let found = by_id.or_else(|| table.names.get(&key));
-        found.cloned().ok_or_else(|| no_session(id.as_str()))
+        let found = by_id.or_else(|| table.names.get(&key)).cloned();
+        found.ok_or_else(|| {
+            let mut ended = table.ended.iter().rev();
+            let last =
+                ended.find(|it| it.owner == owner && (it.id == *id || it.name() == id.as_str()));
+            let id_of_last = last.map(|it| it.id.clone());
+            drop(table);
+            let cause = id_of_last.and_then(|id| self.kernels.cause_of_end(owner, &id));
+            no_session(id.as_str(), cause.as_ref())
+        })
     }
 
     /// As [`find`](Self::find), but also a session that has ended, by its ID.
@@ -231,14 +239,19 @@ impl Sessions {
     }
 }
 
-/// The error response for a session that does not exist.
-fn no_session(id: &str) -> ProblemReply {
+/// The error response for a session that does not exist, with the reason if there was such a session, and it is known.
+fn no_session(id: &str, cause: Option<&Cause>) -> ProblemReply {
+    let reason = match cause {
+        Some(Cause::Requested) | None => String::new(),
+        Some(cause) => format!(": {}", cause.text()),
+    };
     let is_uuid = id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     if is_uuid {
-        let detail = format!("Session (id={id}) does not exist.");
+        let end = if reason.is_empty() { "." } else { "" };
+        let detail = format!("Session (id={id}) does not exist{reason}{end}");
         let reply = ProblemKind::ObjectNotFound.reply_with(&detail);
         return reply.with_title("No such session.");
     }
     let name: String = id.chars().take(80).collect();
-    ProblemKind::EntityNotFound.reply_with(&format!("No session has the name {name:?}"))
+    ProblemKind::EntityNotFound.reply_with(&format!("No session has the name {name:?}{reason}"))
 }
