@@ -12,6 +12,7 @@ use crate::keep_alive::KeepAliveArgs;
 use crate::kernels::{DestroyArgs, InfoArgs, InterruptArgs, RestartArgs};
 use crate::langs::LangsArgs;
 use crate::login::{LoginArgs, LogoutArgs};
+use crate::order;
 use crate::pages::args::{CompletionsArgs, ManArgs};
 use crate::repl::args::ReplArgs;
 use crate::run::args::RunArgs;
@@ -66,7 +67,7 @@ impl Cli {
         arguments: &[OsString],
     ) -> Result<Self, clap::Error> {
         sorna.build();
-        let arguments = options_first(sorna, arguments);
+        let arguments = order::options_first(sorna, order::joined(sorna, arguments));
         let matches = sorna.try_get_matches_from_mut(arguments)?;
         let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(sorna))?;
         if let Command::Run(run) = &cli.command
@@ -76,63 +77,6 @@ impl Cli {
         }
         Ok(cli)
     }
-}
-
-/// Moves options in front of kernel IDs. An ID may begin with a hyphen, so the parser takes all that follows one for IDs;
-/// but none looks like an option.
-fn options_first(sorna: &clap::Command, arguments: &[OsString]) -> Vec<OsString> {
-    let is_one_of_many = |name: &OsString| name == "destroy" || name == "restart";
-    let Some(at) = arguments.iter().position(is_one_of_many) else {
-        return arguments.to_vec();
-    };
-    let command = arguments[at]
-        .to_str()
-        .and_then(|name| sorna.find_subcommand(name));
-    let options: Vec<_> = command
-        .into_iter()
-        .flat_map(clap::Command::get_opts)
-        .collect();
-    let flags: Vec<_> = command
-        .into_iter()
-        .flat_map(clap::Command::get_arguments)
-        .filter(|argument| !argument.is_positional() && !argument.get_action().takes_values())
-        .collect();
-    let is = |argument: &clap::Arg, text: &str| {
-        let long = argument.get_long();
-        let short = argument.get_short();
-        text.strip_prefix("--")
-            .is_some_and(|text| Some(text) == long)
-            || text.strip_prefix('-').is_some_and(|text| {
-                let mut letters = text.chars();
-                letters.next().is_some_and(|letter| Some(letter) == short)
-                    && letters.next().is_none()
-            })
-    };
-    let (mut first, mut then) = (arguments[..=at].to_vec(), Vec::new());
-    let mut rest = arguments[at + 1..].iter();
-    while let Some(argument) = rest.next() {
-        let text = argument.to_str().unwrap_or_default();
-        if text == "--" {
-            then.push(argument.clone());
-            then.extend(rest.cloned());
-            break;
-        }
-        let name = text.split_once('=').map_or(text, |(name, _)| name);
-        if flags.iter().any(|flag| is(flag, text)) {
-            first.push(argument.clone());
-        } else if options.iter().any(|option| is(option, name))
-            && text.starts_with("--") | (name == text)
-        {
-            first.push(argument.clone());
-            if name == text {
-                first.extend(rest.next().cloned());
-            }
-        } else {
-            then.push(argument.clone());
-        }
-    }
-    first.extend(then);
-    first
 }
 
 #[derive(Debug, Subcommand)]

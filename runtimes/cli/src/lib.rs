@@ -36,6 +36,7 @@ mod lock;
 mod login;
 mod lost;
 mod nearest;
+mod order;
 mod pages;
 mod pending;
 mod print;

@@ -57,6 +57,11 @@ pub(crate) fn asks_for_json_of_run(sorna: &Command, arguments: &[OsString]) -> b
         && asks_for_json(run, arguments)
 }
 
+/// The name of the command of `sorna` among these arguments.
+pub(crate) fn command_in<'w>(sorna: &Command, arguments: &'w [OsString]) -> Option<&'w OsStr> {
+    words(sorna, arguments).find(|word| !is_option(word))
+}
+
 /// Whether these arguments of this command, which cannot be parsed, have `--json` among them, maybe with a
 /// value, which is a mistake.
 pub(crate) fn asks_for_json(command: &Command, arguments: &[OsString]) -> bool {
@@ -108,7 +113,7 @@ fn most_values(option: &Arg) -> usize {
 }
 
 /// The option in this word whose value may be the next word.
-fn waits<'c>(command: &'c Command, word: &OsStr) -> Option<&'c Arg> {
+pub(crate) fn waits<'c>(command: &'c Command, word: &OsStr) -> Option<&'c Arg> {
     let (option, rest) = match word.as_encoded_bytes() {
         // A value in the same word ends it.
         [b'-', b'-', name @ ..] => (long(command, name)?, &[][..]),

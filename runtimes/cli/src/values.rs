@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -14,12 +15,25 @@ pub(crate) struct Kib(pub(crate) u64);
 /// A time such as `30s`, `500ms` or `1m30s`.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     const HINT: &str = "expected a number and a unit, such as 500ms, 30s or 2m";
+    if is_negative(text) {
+        return Err("a time cannot be negative; the minimum is 1ms".to_owned());
+    }
     let time: SignedDuration = text.parse().map_err(|_| HINT)?;
     let time = Duration::try_from(time).map_err(|_| HINT)?;
     if time < Duration::from_millis(1) {
         return Err("the minimum is 1ms".to_owned());
     }
     Ok(time)
+}
+
+fn is_negative(text: &str) -> bool {
+    text.trim_start().starts_with('-')
+}
+
+/// A whole number.
+pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let number = text.trim().parse();
+    number.map_err(|_| "expected a whole number that is not negative, such as 100".to_owned())
 }
 
 /// A time to wait: a number is one of seconds.
@@ -56,6 +70,9 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
 
 /// Memory such as `512MiB`, `64m` or a number of bytes, rounded up to KiB.
 pub(crate) fn memory(text: &str) -> Result<Kib, String> {
+    if is_negative(text) {
+        return Err("a size cannot be negative; the minimum is 1k".to_owned());
+    }
     let bytes = Config::new()
         .with_binary()
         .parse_size(text)

@@ -102,7 +102,7 @@ pub(super) struct Limits {
     pub(super) max_mem: Kib,
 
     /// Maximum number of processes and threads of a kernel.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1024)]
+    #[arg(long, value_name = "NUMBER", value_parser = values::number::<u64>, default_value_t = 1024)]
     pub(super) max_processes: u64,
 
     /// Maximum size of a file that a kernel writes.
@@ -115,7 +115,7 @@ pub(super) struct Limits {
     pub(super) max_disk: Kib,
 
     /// Maximum number of files and directories of a kernel, enforced in the same way.
-    #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
+    #[arg(long, value_name = "NUMBER", value_parser = values::number::<u64>, default_value_t = 200_000)]
     pub(super) max_files: u64,
 
     /// Keep the files of each kernel in memory, in a file system of this size, where kernels have namespaces. They
@@ -124,7 +124,7 @@ pub(super) struct Limits {
     pub(super) disk: Option<Kib>,
 
     /// Maximum number of kernels per key.
-    #[arg(long, value_name = "NUMBER", default_value_t = 256)]
+    #[arg(long, value_name = "NUMBER", value_parser = values::number::<usize>, default_value_t = 256)]
     pub(super) max_kernels: usize,
 
     /// Maximum of the memory limits of all kernels of a key, in sum. A kernel for which not enough is left is refused.
@@ -132,7 +132,7 @@ pub(super) struct Limits {
     pub(super) max_mem_per_key: Option<Kib>,
 
     /// Maximum of the limits on processes of all kernels of a key, in sum.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = values::number::<u64>)]
     pub(super) max_processes_per_key: Option<u64>,
 
     /// Maximum of the disk limits of all kernels of a key, in sum.
@@ -140,15 +140,15 @@ pub(super) struct Limits {
     pub(super) max_disk_per_key: Option<Kib>,
 
     /// Maximum number of requests per key in 15 minutes. The original gateway allows 1000.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "NUMBER", value_parser = values::number::<u64>, default_value_t = 1_000_000)]
     pub(super) max_requests: u64,
 
     /// Maximum number of connections at a time, including terminals.
-    #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
+    #[arg(long, value_name = "NUMBER", value_parser = values::number::<usize>, default_value_t = 4096)]
     pub(super) max_connections: usize,
 
     /// Maximum number of files per upload request.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", value_parser = values::number::<usize>, default_value_t = 20)]
     pub(super) max_upload_files: usize,
 
     /// Maximum size of a file that a client uploads in the way of the original APIs. `sorna` and the library upload files of

@@ -13,6 +13,7 @@ use crate::reporter::Reporter;
 use crate::signals;
 use crate::streams::{self, Stream};
 use crate::units::count;
+use crate::values;
 
 /// Print what a session's executions, or its container, printed.
 ///
@@ -37,7 +38,7 @@ pub(crate) struct LogsArgs {
     follow: bool,
 
     /// Begin with the last lines, this many.
-    #[arg(short = 'n', long, value_name = "LINES")]
+    #[arg(short = 'n', long, value_name = "LINES", value_parser = values::number::<usize>)]
     tail: Option<usize>,
 }
 
