@@ -40,7 +40,12 @@ pub(crate) enum Failure {
         noun: &'static str,
     },
     /// A session that does not exist.
-    NoSession { text: String, endpoint: String },
+    NoSession {
+        text: String,
+        endpoint: String,
+        /// Why there is none any more, if the gateway says so.
+        reason: Option<String>,
+    },
     /// An argument that the gateway would reject.
     Argument(BuildError),
     /// A file that was to be uploaded.
@@ -140,10 +145,17 @@ impl Failure {
                     reporter.advice(session);
                 }
             }
-            Self::NoSession { text, endpoint } => {
+            Self::NoSession {
+                text,
+                endpoint,
+                reason,
+            } => {
                 reporter.fail(format_args!(
                     "no session has a name or ID that is or starts with `{text}`"
                 ));
+                if let Some(reason) = reason {
+                    reporter.advice(format_args!("There was one: {reason}."));
+                }
                 reporter.advice(format_args!(
                     "`sorna ps` lists your sessions that have not ended. The endpoint is {endpoint}."
                 ));

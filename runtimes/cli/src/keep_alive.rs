@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use sorna::blocking::Kernel;
 use sorna::{BuildError, Error};
 
 use crate::exit::Exit;
@@ -50,6 +51,24 @@ pub(crate) fn keep_alive(arguments: &KeepAliveArgs, globals: &Globals) -> Result
         ));
         Ok(())
     })
+}
+
+/// Sets the idle timeout of a kernel that something else is to happen in.
+///
+/// # Errors
+///
+/// The gateway has no such request, or allows no such time.
+pub(crate) fn set(kernel: &Kernel, time: Duration) -> Result<(), Failure> {
+    match kernel.keep_alive(Some(time)) {
+        Ok(_) => Ok(()),
+        Err(Error::Build(error @ BuildError::NotOffered { .. })) => {
+            Err(Failure::usage(error.to_string()))
+        }
+        Err(error) => Err(Failure::Request {
+            error: Box::new(error),
+            advice: Vec::new(),
+        }),
+    }
 }
 
 /// A time for people.

@@ -1,10 +1,11 @@
 //! Which version of the API is spoken, and what that requires of values.
 
-use sorna::{ApiVersion, BuildError, Dialect, KernelId, SessionToken};
+use sorna::{ApiVersion, BuildError, Dialect, Error, KernelId, SessionToken};
 
 use crate::advice::advice;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::safe;
 use crate::settings::{self, Api};
 use crate::target::Target;
 
@@ -49,9 +50,18 @@ pub(crate) fn check_living(
         Some(Err(error)) if error.is_not_found() => Err(Failure::NoSession {
             text: token.to_string(),
             endpoint: target.endpoint(),
+            reason: end_reason(&error),
         }),
         _ => Ok(()),
     }
+}
+
+/// Why a session has ended, if a gateway of `sorna serve` says so in its error response.
+pub(crate) fn end_reason(error: &Error) -> Option<String> {
+    const WORDS: &str = "the kernel was destroyed";
+    let message = error.gateway()?.message()?;
+    let at = message.find(WORDS)?;
+    Some(safe(message[at..].trim_end_matches(['.', '"'])))
 }
 
 /// A session token that may be accepted, so that most wrong ones are errors before anything is done. Later,

@@ -148,7 +148,9 @@ impl Target {
         sorna_gateway::raise_open_files();
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
         let contact = Contact::default();
-        let options = ClientOptions::new().with_observer(contact.observer(globals.observer()));
+        let options = ClientOptions::new()
+            .with_client_name(client_name())
+            .with_observer(contact.observer(globals.observer()));
         Ok(Self {
             client: Client::with_options(config_of(&gateway, api), options),
             api,

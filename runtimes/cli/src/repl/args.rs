@@ -57,6 +57,11 @@ pub(crate) struct ReplArgs {
     #[arg(short, long, value_name = "DIR", value_parser = work_dir::directory, requires = "token", conflicts_with = "local")]
     pub(super) workdir: Option<String>,
 
+    /// Destroy the kernel when it has not been in use for this long, from now on; at most what the gateway allows. For
+    /// gateways of `sorna serve`, in either API. `sorna keep-alive` does the same later.
+    #[arg(long, value_name = "TIME", requires = "token", conflicts_with = "local", value_parser = values::time)]
+    pub(super) idle_timeout: Option<Duration>,
+
     #[command(flatten)]
     limits: LimitArgs,
 

@@ -28,6 +28,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::held::{KEEPS, clean_up, create};
+use crate::keep_alive;
 use crate::left::Turn;
 use crate::local::Isolated;
 use crate::pending::PendingLine;
@@ -184,6 +185,12 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
         watch.is_over();
         reporter.fail(reason);
         return Ok(Exit::FAILURE);
+    }
+    if let Some(time) = arguments.idle_timeout
+        && let Err(failure) = keep_alive::set(&target.client.kernel(kernel.clone()), time)
+    {
+        watch.is_over();
+        return Err(failure);
     }
     watch.prompts();
     if is_temporary {

@@ -168,10 +168,16 @@ pub(crate) fn find(target: &Target, text: &str) -> Result<Found, Failure> {
                 noun: target.terms().kernel,
             })
         }
-        (None, _) => Err(Failure::NoSession {
-            text: text.to_owned(),
-            endpoint: target.endpoint(),
-        }),
+        (None, _) => {
+            // It may have had this name.
+            let error = KernelId::new(text).map(|name| target.client.kernel(name).info());
+            let error = error.ok().and_then(Result::err);
+            Err(Failure::NoSession {
+                text: text.to_owned(),
+                endpoint: target.endpoint(),
+                reason: error.as_ref().and_then(spoken::end_reason),
+            })
+        }
     }
 }
 

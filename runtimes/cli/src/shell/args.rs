@@ -1,6 +1,7 @@
 //! The command line of `sorna shell`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use sorna::KernelSpec;
@@ -43,6 +44,11 @@ pub(crate) struct ShellArgs {
     /// times; -e counts more.
     #[arg(long = "env-file", value_name = "FILE")]
     env_files: Vec<PathBuf>,
+
+    /// Destroy the kernel when it has not been in use for this long, from now on; at most what the gateway allows. For
+    /// gateways of `sorna serve`, in either API. `sorna keep-alive` does the same later.
+    #[arg(long, value_name = "TIME", requires = "token", conflicts_with = "local", value_parser = values::time)]
+    pub(super) idle_timeout: Option<Duration>,
 
     /// Show only the terminal, failures and warnings.
     #[arg(short, long)]

@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::held::{KEEPS, clean_up, create};
+use crate::keep_alive;
 use crate::local::Isolated;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::reporter::Reporter;
@@ -141,6 +142,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     }
     if has_variables && run.is_new() == Some(false) {
         reporter.advice(KEEPS);
+    }
+    if let Some(time) = arguments.idle_timeout {
+        keep_alive::set(&kernel, time)?;
     }
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
