@@ -411,7 +411,7 @@ fn end(info: &KernelInfo) -> Option<String> {
 }
 
 /// For how long the kernel will stay if nothing uses it, as far as its gateway says.
-fn time_left(info: &KernelInfo) -> Option<Duration> {
+pub(crate) fn time_left(info: &KernelInfo) -> Option<Duration> {
     let most = info.idle_timeout().filter(|time| !time.is_zero());
     let idle = most.zip(info.idle());
     let left = idle.map(|(most, idle)| most.saturating_sub(idle));

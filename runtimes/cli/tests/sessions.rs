@@ -65,7 +65,7 @@ fn sessions_are_listed() {
         .success()
         .stderr_eq("")
         .stdout_eq(str![[r#"
-NAME    STATUS   IMAGE[..]CREATED[..]ID
+NAME    STATUS   IMAGE[..]CREATED[..]ID[..]USE
 second  RUNNING  [..]bash[..] 20[..]-[..]-[..] [..]:[..]:[..]
 first   RUNNING  [..]bash[..] 20[..]-[..]-[..] [..]:[..]:[..]
 
