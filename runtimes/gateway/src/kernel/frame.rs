@@ -200,9 +200,9 @@ impl Protocol {
         }
     }
 
-    /// The message to keep input that no snippet has read for the next one; `None` if the runner holds none.
-    pub(crate) fn keep_input(self) -> Option<Vec<u8>> {
-        (self != Self::Counted).then(|| message('k', ""))
+    /// The message to keep input that no snippet has read for the next one.
+    pub(crate) fn keep_input() -> Vec<u8> {
+        message('k', "")
     }
 
     /// The reply to [`Frame::Input`].

@@ -36,6 +36,8 @@ pub(crate) struct Interpreter {
     ends_itself: bool,
     /// Whether it sends values of expressions.
     echoes: bool,
+    /// Whether it may hold input for the next snippet.
+    keeps_input: bool,
     /// How many interrupts of one snippet it may leave unanswered.
     patience: Option<u32>,
     /// How many the current snippet has received.
@@ -93,6 +95,7 @@ impl Interpreter {
             protocol: runner.protocol(),
             ends_itself: runner.ends_itself(),
             echoes: runner.echoes(),
+            keeps_input: runner.keeps_input(),
             patience: runner.patience(),
             interrupts: 0,
             room: None,
@@ -255,8 +258,8 @@ impl Interpreter {
 
     /// Has it keep what it has read of its input, and no snippet has, for the next snippet.
     pub(crate) fn keep_input(&mut self) {
-        if let Some(message) = self.protocol.keep_input() {
-            self.channel.send(&message);
+        if self.keeps_input {
+            self.channel.send(&Protocol::keep_input());
         }
     }
 

@@ -211,6 +211,12 @@ impl Runner {
         !matches!(self, Self::Bash | Self::Php | Self::Custom(_))
     }
 
+    /// Whether it may hold input that the next snippet is to go on with. That of bash reads byte by byte, and custom ones are
+    /// sent nothing but snippets.
+    pub(crate) fn keeps_input(&self) -> bool {
+        !matches!(self, Self::Bash | Self::Custom(_))
+    }
+
     /// The variables by which its interpreter is told what to load first.
     pub(crate) fn own_variables(&self) -> &'static [&'static str] {
         match self {
