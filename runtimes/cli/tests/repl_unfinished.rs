@@ -174,6 +174,20 @@ fn what_is_incomplete_goes_on_and_mistakes_are_reported_at_once() {
 }
 
 #[test]
+fn commands_of_the_prompt_do_not_go_on() {
+    if !need("php") {
+        return;
+    }
+    let (gateway, directory) = (gateway(), here());
+    let mut terminal = open(directory.path(), &gateway, "sorna", &["php"]);
+    runs(&mut terminal, "%info", "Age");
+    runs(&mut terminal, "%upload 'a", "a quote is missing");
+    terminal.types("exit\r");
+    assert_eq!(terminal.ends(), Some(0));
+    gateway.stop();
+}
+
+#[test]
 fn an_empty_line_ends_what_would_go_on() {
     let (gateway, directory) = (gateway(), here());
     for (language, command, code, output) in [

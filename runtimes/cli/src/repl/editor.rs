@@ -13,6 +13,7 @@ use rustyline::{
     Behavior, Cmd, CompletionType, Config, Context, Helper, KeyCode, KeyEvent, Modifiers,
 };
 
+use super::command;
 use super::completion::Completion;
 use super::event::{Event, Typed};
 use super::history::{self, History};
@@ -42,7 +43,15 @@ impl Editor {
             Failure::System("cannot edit lines", io::Error::other(error.to_string()))
         };
         let syntax = Syntax::of(lang);
-        let lines = lines(&history, Kernel { syntax, completion }).map_err(failed)?;
+        let lines = lines(
+            &history,
+            Kernel {
+                lang: lang.to_owned(),
+                syntax,
+                completion,
+            },
+        )
+        .map_err(failed)?;
         let (ask, asked) = mpsc::channel();
         let prompt = prompt(lang);
         start("editor", move || {
@@ -115,6 +124,7 @@ fn is_gone(error: Option<i32>) -> bool {
 
 /// What the kernel, and its language, add to the editing of lines.
 struct Kernel {
+    lang: String,
     syntax: Syntax,
     completion: Completion,
 }
@@ -148,10 +158,14 @@ impl Completer for Kernel {
 
 impl Validator for Kernel {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        Ok(match is_unfinished(context.input(), self.syntax) {
-            true => ValidationResult::Incomplete,
-            false => ValidationResult::Valid(None),
-        })
+        // Commands of the prompt are no code.
+        let is_command = command::parse(context.input(), &self.lang).is_some();
+        Ok(
+            match !is_command && is_unfinished(context.input(), self.syntax) {
+                true => ValidationResult::Incomplete,
+                false => ValidationResult::Valid(None),
+            },
+        )
     }
 }
 
