@@ -119,9 +119,12 @@ fn a_byte_order_mark_is_what_it_is_at_home() {
 
 #[test]
 fn code_that_cannot_be_read_costs_no_kernel() {
-    run_with_input(b"print('\xff')", &["--local", "python3", "-"])
+    run_with_input(b"// \xff", &["--local", "c", "-"])
         .code(1)
-        .stderr_eq("✘ cannot read code from standard input: it is not UTF-8, as the code of a snippet must be: put it into a file, and run that (`sorna run python3 FILE`)\n");
+        .stderr_eq("✘ cannot read code from standard input: it is not UTF-8, as the code of a snippet must be: put it into a file, and run that (`sorna run c FILE`)\n");
+    run_with_input(b"", &["--local", "c", "-", "--", "a"])
+        .code(2)
+        .stderr_eq("✘ it is not known how c kernels run code from standard input with arguments\n∙ Save it as a file: sorna run c FILE -- ARGS.\n");
     run_with_input(b"", &["--local", "python3", "-", "a.py"])
         .code(2)
         .stderr_eq(str![[r#"

@@ -267,7 +267,6 @@ fn a_wrong_command_line_of_a_shortcut_ends_with_finished_too() {
     for (arguments, usage) in [
         (&["-", "a.py"][..], "Usage: lpython [OPTIONS] [FILES]..."),
         (&["--locla"], "Usage: lpython --json --local [FILES]..."),
-        (&["-", "--", "x"], "Usage: lpython"),
     ] {
         let mut command = program(cargo_bin!("lpython"), directory.path());
         command.arg("--json").args(arguments);

@@ -249,14 +249,9 @@ fn standard_input_is_the_code_where_nothing_else_is() {
             ran.stderr
         );
     }
-    let ran = run(directory.path(), "print(1)", &["python3", "-", "--", "x"]);
-    assert_eq!(ran.code, Some(2));
-    assert!(
-        ran.stderr
-            .contains("what follows `--` are arguments of files"),
-        "{}",
-        ran.stderr
-    );
+    let code = "import sys; print(sys.argv)";
+    let ran = run(directory.path(), code, &["python3", "-", "--", "x"]);
+    assert_eq!(ran.stdout, "['-', 'x']\n", "{}", ran.stderr);
 }
 
 #[test]

@@ -42,11 +42,12 @@ pub(crate) struct RunArgs {
 
     /// Source files to upload, build and run, and directories with all files in them. Files keep their
     /// path relative to the current directory. Without files and -c, or with `-` alone, standard input is
-    /// the code.
+    /// the code. Interpreters read it as they do at home, what follows `__END__` in ruby and perl and what `read` reads
+    /// in bash as well; in a kernel that is kept (-t), without arguments, it is a snippet like those of -c.
     #[arg(conflicts_with = "code")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Arguments of the program that the files are.
+    /// Arguments of the program that the files are, or that is standard input.
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) arguments: Vec<String>,
 
@@ -157,7 +158,12 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Whether the code comes from standard input.
     pub(super) fn reads_stdin(&self) -> bool {
-        self.names_nothing() || self.files.iter().any(|file| file.as_os_str() == STDIN)
+        self.names_nothing() || self.names_stdin()
+    }
+
+    /// Whether it is named: interpreters then have it as an argument.
+    pub(super) fn names_stdin(&self) -> bool {
+        self.files.iter().any(|file| file.as_os_str() == STDIN)
     }
 
     /// Whether there is neither a file nor a snippet.
@@ -265,8 +271,6 @@ impl RunArgs {
             )
         } else if !self.reads_stdin() {
             Ok(())
-        } else if !self.arguments.is_empty() {
-            Err("what follows `--` are arguments of files, and there are none")
         } else if self.files.len() > 1 {
             Err("`-`, code from standard input, cannot be used with files")
         } else if self.build.is_some() || self.exec().is_some() {
@@ -416,6 +420,7 @@ Examples:
   sorna run python3 -c 'x = 1' -c 'print(x)'    # one after the other, in one kernel
   sorna run python3 < script.py                 # code from standard input
   sorna run python3 script.py -- one two        # arguments of the program
+  sorna run python3 - -- one two < script.py    # the same with code from standard input
   sorna run c main.c mylib.c mylib.h
   sorna run python3 hello.py
   sorna run -e 'python3 hello.py' python3 hello.py lib.py   # several, none named main.py

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod attach;
+mod code;
 mod drain;
 mod enqueue;
 pub(crate) mod env_file;
@@ -136,8 +137,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         terms.kernel
     ));
 
-    let files = Files::of(&plan);
-    let has_snippets = arguments.reads_stdin() || !arguments.code.is_empty();
+    let files = Files::of(&plan, !arguments.reads_stdin());
+    let has_snippets = !files.is_some();
     let temporary = !plan.keeps_kernel();
     let silence = match version.dialect() {
         // Files run in processes of their own, whose end is reported.
@@ -239,11 +240,14 @@ fn watch_silence(
 struct Files {
     number: usize,
     bytes: u64,
+    /// Whether they are files of the user, and not code from standard input.
+    are_own: bool,
 }
 
 impl Files {
-    fn of(plan: &RunPlan) -> Self {
+    fn of(plan: &RunPlan, are_own: bool) -> Self {
         Self {
+            are_own,
             number: plan.files().iter().filter(|it| !it.is_directory()).count(),
             bytes: plan.files().iter().map(|file| file.size()).sum(),
         }
@@ -251,6 +255,11 @@ impl Files {
 
     fn is_some(self) -> bool {
         self.number > 0
+    }
+
+    /// Whether the user is told of them.
+    fn are_shown(self) -> bool {
+        self.is_some() && self.are_own
     }
 }
 
@@ -506,6 +515,7 @@ impl Session<'_> {
                 created: self.run.is_new(),
                 other_languages: self.run.other_languages(),
             }),
+            RunEvent::Uploading(_) | RunEvent::Uploaded(_) if !self.files.are_own => Ok(()),
             RunEvent::Uploading(progress) => json::emit(&Event::UploadProgress((*progress).into())),
             RunEvent::Uploaded(progress) => json::emit(&Event::Uploaded((*progress).into())),
             RunEvent::ExecutionStarted { index } => json::emit(&Event::ExecutionStarted {
@@ -622,12 +632,13 @@ impl Session<'_> {
                 if !self.run.carries_bytes() {
                     self.input.check_ahead()?;
                 }
-                if self.files.is_some() {
-                    let Files { number, bytes } = self.files;
+                if self.files.are_shown() {
+                    let Files { number, bytes, .. } = self.files;
                     let start = Progress::start(number, bytes, &self.meter);
                     self.reporter.progress(UPLOADING, start);
                 }
             }
+            RunEvent::Uploading(_) | RunEvent::Uploaded(_) if !self.files.are_own => {}
             RunEvent::Uploading(progress) => {
                 reporter.progress(UPLOADING, Progress::after(progress, &self.meter));
             }
@@ -641,7 +652,7 @@ impl Session<'_> {
                 }
                 self.set_program(Program::Runs);
                 self.input.restart();
-                self.reporter.wait(if self.files.is_some() {
+                self.reporter.wait(if self.files.are_shown() {
                     "Building your code..."
                 } else {
                     "Running your code..."

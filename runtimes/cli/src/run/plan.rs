@@ -1,6 +1,6 @@
 //! The plan of a run, from its command line.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use sorna::files::{self, FilesError, Skip};
@@ -10,6 +10,7 @@ use sorna::{
 };
 
 use super::args::{CollectArgs, RunArgs};
+use super::code::Code;
 use super::env_file;
 use super::program::Program;
 use super::work_dir;
@@ -36,8 +37,19 @@ pub(super) fn plan(
     let spec = spec(arguments, globals)?;
     let mut advice = None;
     let plan = if arguments.reads_stdin() {
-        let code = code_from_stdin(&arguments.lang)?;
-        RunPlan::temporary(spec, entering(arguments)?.into_iter().chain([code]))
+        match Code::read(arguments)? {
+            Code::Snippet(code) => {
+                RunPlan::temporary(spec, entering(arguments)?.into_iter().chain([code]))
+            }
+            Code::Program { file, command } => {
+                let command = match &arguments.workdir {
+                    Some(directory) => work_dir::command(directory, &command),
+                    None => command,
+                };
+                let batch = Batch::new().with_build("").with_exec(command);
+                RunPlan::temporary(spec, [batch]).with_files(vec![file])
+            }
+        }
     } else if !arguments.code.is_empty() || arguments.session.enqueue {
         let code = arguments.code.iter().cloned();
         RunPlan::temporary(spec, entering(arguments)?.into_iter().chain(code))
@@ -181,34 +193,6 @@ pub(crate) fn local_api(spec: &KernelSpec) -> Api {
         true => Api::Sorna,
         false => Api::BackendAi,
     }
-}
-
-/// All of standard input, as the language's interpreter would read it from its own.
-fn code_from_stdin(lang: &str) -> Result<String, Failure> {
-    let failed = |error| Failure::System("cannot read code from standard input", error);
-    let mut code = Vec::new();
-    io::stdin().read_to_end(&mut code).map_err(failed)?;
-    let mut code = String::from_utf8(code).map_err(|_| {
-        let text = format!(
-            "it is not UTF-8, as the code of a snippet must be: put it into a file, and run that (`sorna run {lang} FILE`)"
-        );
-        failed(io::Error::other(text))
-    })?;
-    if code.starts_with(BYTE_ORDER_MARK) && skips_byte_order_mark(lang) {
-        code.remove(0);
-    }
-    Ok(code)
-}
-
-/// Editors on Windows put it at the start of a file.
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// Most interpreters and compilers skip a byte order mark at the start of code. For bash and R it is part of the first word,
-/// PHP prints it, and javac rejects it. (Tried with bash 5.2, R 4.2, PHP 8.2.) `lang` may be an image's reference.
-fn skips_byte_order_mark(lang: &str) -> bool {
-    let name = lang.rsplit('/').next().unwrap_or(lang);
-    let name = name.split(':').next().unwrap_or(name);
-    !["bash", "sh", "php", "r", "java"].contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// The files to upload, by their path relative to the current directory. Says which links are left out.

@@ -24,28 +24,82 @@ struct Interpreter {
     main: &'static str,
     /// What it runs of a directory, if there is no such file.
     index: Option<&'static str>,
+    /// How it runs code from standard input.
+    stdin: Stdin,
+}
+
+/// The commands that run code from standard input (that of lua alone would not fail if the code does): alone, where that is named as `-`, and with arguments, which follow.
+#[derive(Clone, Copy, Debug)]
+struct Stdin {
+    alone: &'static str,
+    named: &'static str,
+    with_arguments: &'static str,
+}
+
+const fn stdin(alone: &'static str, named: &'static str, with_arguments: &'static str) -> Stdin {
+    Stdin {
+        alone,
+        named,
+        with_arguments,
+    }
 }
 
 const INTERPRETERS: &[Interpreter] = &[
-    interpreter(&["python3", "python"], "python3", "main.py").with_index("__main__.py"),
-    interpreter(&["bash"], "bash", "main.sh"),
+    interpreter(
+        &["python3", "python"],
+        "python3",
+        "main.py",
+        stdin("python3", "python3 -", "python3 -"),
+    )
+    .with_index("__main__.py"),
+    interpreter(
+        &["bash"],
+        "bash",
+        "main.sh",
+        stdin("bash", "bash", "bash -s --"),
+    ),
     interpreter(
         &["nodejs", "node", "nodejs6", "nodejs8", "javascript"],
         "node",
         "main.js",
+        stdin("node", "node -", "node -"),
     )
     .with_index("index.js"),
-    interpreter(&["perl", "perl5"], "perl", "main.pl"),
-    interpreter(&["ruby"], "ruby", "main.rb"),
-    interpreter(&["lua", "lua5"], "lua", "main.lua"),
-    interpreter(&["php", "php7", "php8"], "php", "main.php"),
+    interpreter(
+        &["perl", "perl5"],
+        "perl",
+        "main.pl",
+        stdin("perl", "perl -", "perl -"),
+    ),
+    interpreter(
+        &["ruby"],
+        "ruby",
+        "main.rb",
+        stdin("ruby", "ruby -", "ruby -"),
+    ),
+    interpreter(
+        &["lua", "lua5"],
+        "lua",
+        "main.lua",
+        stdin("lua -", "lua -", "lua -"),
+    ),
+    interpreter(
+        &["php", "php7", "php8"],
+        "php",
+        "main.php",
+        stdin("php", "php", "php --"),
+    ),
     interpreter(
         &["r", "R", "r3"],
         "R --no-echo --no-save --no-restore -f",
         "main.R",
+        stdin(R_STDIN, R_STDIN, "R --no-echo --no-restore --file=- --args"),
     )
     .with_separator("--args"),
 ];
+
+/// As `Rscript -` calls it.
+const R_STDIN: &str = "R --no-echo --no-restore --file=-";
 
 /// Languages whose programs are built as `main`.
 const COMPILED: &[&str] = &[
@@ -61,6 +115,7 @@ const fn interpreter(
     names: &'static [&'static str],
     command: &'static str,
     main: &'static str,
+    stdin: Stdin,
 ) -> Interpreter {
     Interpreter {
         names,
@@ -68,6 +123,7 @@ const fn interpreter(
         separator: None,
         main,
         index: None,
+        stdin,
     }
 }
 
@@ -167,6 +223,31 @@ impl Program {
         let all: Vec<String> = std::iter::once(command).chain(words).collect();
         Ok(Self::Command(all.join(" ")))
     }
+}
+
+/// The command by which an interpreter runs this file as code from standard input, as it does at home; `None` if no such
+/// interpreter is known. The file is gone when the code runs. `is_elsewhere` is for another directory, after a `cd` to it.
+pub(super) fn of_stdin(
+    lang: &str,
+    file: &str,
+    is_elsewhere: bool,
+    is_named: bool,
+    arguments: &[String],
+) -> Option<String> {
+    let stdin = Interpreter::of(lang)?.stdin;
+    let command = match (arguments, is_named) {
+        ([], false) => stdin.alone,
+        ([], true) => stdin.named,
+        _ => stdin.with_arguments,
+    };
+    let base = if is_elsewhere { BACK } else { "" };
+    let file = format!("{base}{}", quote(file));
+    let words = arguments.iter().map(|argument| quote(argument));
+    let all: Vec<String> = std::iter::once(command.to_owned()).chain(words).collect();
+    Some(format!(
+        "{{ rm -f -- {file}; exec {}; }} <{file}",
+        all.join(" ")
+    ))
 }
 
 /// Why arguments cannot be given to what the kernel runs by default.
