@@ -3,13 +3,15 @@
 //! Two pipes tell nothing of the order among them. But where a pipe holds one write at most, a program's second write
 //! waits until the first has been read: then there are never more than two to put in order, one of each pipe, and epoll
 //! reports them in the order in which they came. That takes a switch of tasks for each write, so a pipe through which much
-//! comes without anything in the other holds as much as usual, until the other is used. A program that sets its pipe
-//! to nonblocking mode, which it may share with others that do not expect that, gets one as usual as well.
+//! comes without anything in the other holds as much as usual, until the other is used. Its writes are not even reported then:
+//! it is read after a while, with all that has gathered, or at once when something comes through the other. A program that sets
+//! its pipe to nonblocking mode, which it may share with others that do not expect that, gets one as usual as well.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter};
 use std::mem::MaybeUninit;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -29,6 +31,12 @@ const NARROW: usize = 4096;
 const WIDE: usize = 64 * 1024;
 /// After how many reads without any of another pipe one is widened.
 const FLOOD: u32 = 256;
+/// For how long output gathers in a pipe through which much comes, before it is read.
+const GATHERING: Duration = Duration::from_millis(1);
+/// After what time without any such a pipe is one as the others again.
+const CALM: Duration = Duration::from_millis(5);
+/// Only an edge puts a pipe at the end of the queue.
+const REPORTED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
 /// How many steps that have ended may have left processes whose output is still read. Each takes two descriptors.
 const MOST_LEFT: usize = 4;
 /// How often each pipe is read at once when its content is discarded.
@@ -46,6 +54,18 @@ pub(crate) struct OutputPipes {
     ready: VecDeque<u64>,
     /// The number of the next pipe.
     next: u64,
+    /// The pipe through which much comes, if there is one.
+    flood: Option<Flood>,
+}
+
+/// A pipe through which much comes: it is read from time to time, and not reported.
+#[derive(Clone, Copy, Debug)]
+struct Flood {
+    number: u64,
+    /// When it had something last.
+    last: Instant,
+    /// How many bytes it had when it was last read.
+    gathered: usize,
 }
 
 /// Whose pipe it is.
@@ -83,6 +103,7 @@ impl OutputPipes {
             pipes: Vec::new(),
             ready: VecDeque::new(),
             next: 0,
+            flood: None,
         };
         this.add(Owner::Interpreter, home)?;
         Ok(this)
@@ -93,9 +114,7 @@ impl OutputPipes {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let pipe = OutputPipe::new(self.next, owner, stream, home)?;
             let data = epoll::EventData::new_u64(self.next);
-            // Only an edge puts a pipe at the end of the queue.
-            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-            epoll::add(&self.queue, &pipe.receiver, data, flags)?;
+            epoll::add(&self.queue, &pipe.receiver, data, REPORTED)?;
             self.next += 1;
             self.pipes.push(pipe);
         }
@@ -183,17 +202,32 @@ impl OutputPipes {
 
     /// Waits until one of them may have something to read.
     pub(crate) async fn readable(&self) {
-        if self.ready.is_empty() {
-            let _ = self.queue.readable().await;
+        if !self.ready.is_empty() {
+            return;
+        }
+        match &self.flood {
+            None => drop(self.queue.readable().await),
+            // Large writes are fast as they are.
+            Some(flood) if flood.gathered >= PIECE => tokio::task::yield_now().await,
+            Some(_) => drop(tokio::time::timeout(GATHERING, self.queue.readable()).await),
         }
     }
 
     /// Moves what is there to the console, until that holds `limit` bytes. Returns whether the
     /// pipes are empty.
     pub(crate) fn drain(&mut self, console: &mut Sink<'_>, limit: usize) -> bool {
+        if let Some(flood) = &mut self.flood {
+            flood.gathered = 0;
+            // What came through another pipe came later, or just before the last of it.
+            if !self.ready.contains(&flood.number) {
+                self.ready.push_front(flood.number);
+            }
+        }
         while console.text_len() < limit {
             let Some(number) = self.next() else {
-                for pipe in self.pipes.iter_mut().filter(|pipe| pipe.is_wide) {
+                let flood = self.flood.map(|flood| flood.number);
+                let is_calm = |pipe: &&mut OutputPipe| pipe.is_wide && Some(pipe.number) != flood;
+                for pipe in self.pipes.iter_mut().filter(is_calm) {
                     // What writes no faster than it is read need not wait.
                     pipe.streak = 0;
                     pipe.adapt();
@@ -206,18 +240,28 @@ impl OutputPipes {
             };
             let read = pipe.read(&mut bytes);
             if read.is_empty() {
+                self.end_flood_after(CALM);
                 continue;
             }
             console.push_output(pipe.stream, &pipe.decoder.decode(read));
-            for pipe in &mut self.pipes {
-                if pipe.number != number {
-                    pipe.streak = 0;
+            pipe.adapt();
+            let is_flood = pipe.is_wide && pipe.streak >= FLOOD;
+            for pipe in self.pipes.iter_mut().filter(|it| it.number != number) {
+                pipe.streak = 0;
+                if pipe.is_wide {
+                    pipe.adapt();
                 }
-                pipe.adapt();
             }
+            self.follow(number, read.len(), is_flood);
             // What is still there when the queue is asked was written before what is not in the queue then.
             let pipe = self.pipes.iter().find(|pipe| pipe.number == number);
             let has_more = pipe.is_some_and(OutputPipe::has_more);
+            let is_gathered = |flood: &Flood| flood.number == number && flood.gathered < WIDE;
+            if has_more && self.flood.as_ref().is_some_and(is_gathered) {
+                // What has gathered came before what came through the other, which ended that.
+                self.ready.push_front(number);
+                continue;
+            }
             self.ask();
             if has_more && !self.ready.contains(&number) {
                 self.ready.push_back(number);
@@ -226,8 +270,48 @@ impl OutputPipes {
         false
     }
 
+    /// Notes that so much has come through a pipe, and whether that is one of much output.
+    fn follow(&mut self, number: u64, length: usize, is_flood: bool) {
+        let now = Instant::now();
+        match &mut self.flood {
+            Some(flood) if flood.number == number => {
+                flood.last = now;
+                flood.gathered += length;
+            }
+            Some(_) => self.end_flood_after(Duration::ZERO),
+            None => {
+                self.flood = is_flood.then_some(Flood {
+                    number,
+                    last: now,
+                    gathered: length,
+                });
+                if is_flood {
+                    self.report(number, epoll::EventFlags::ET);
+                }
+            }
+        }
+    }
+
+    /// Has the pipe reported as others, if it had nothing for this time.
+    fn end_flood_after(&mut self, time: Duration) {
+        let ended = self.flood.take_if(|flood| flood.last.elapsed() >= time);
+        if let Some(flood) = ended {
+            // Reported at once, if there is something in it.
+            self.report(flood.number, REPORTED);
+        }
+    }
+
+    /// Sets what is reported of a pipe.
+    fn report(&self, number: u64, flags: epoll::EventFlags) {
+        let data = epoll::EventData::new_u64(number);
+        if let Some(pipe) = self.pipes.iter().find(|pipe| pipe.number == number) {
+            let _ = epoll::modify(&self.queue, &pipe.receiver, data, flags);
+        }
+    }
+
     /// Discards what is in the pipes, as far as it is there now.
     pub(crate) fn clear(&mut self) {
+        self.end_flood_after(Duration::ZERO);
         // A program that never stops writing must not keep this from ending.
         for _ in 0..MOST_CLEARED {
             self.ready.clear();
@@ -249,6 +333,7 @@ impl OutputPipes {
 
     /// Adds an incomplete character at the end of a run.
     pub(crate) fn finish(&mut self, console: &mut Sink<'_>) {
+        self.end_flood_after(Duration::ZERO);
         for pipe in &mut self.pipes {
             console.push_bytes(pipe.stream, &pipe.decoder.finish());
             pipe.streak = 0;
