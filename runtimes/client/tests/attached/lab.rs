@@ -7,7 +7,7 @@ use sorna::{
     ApiVersion, Batch, ClientOptions, Config, ExecuteMode, ExecutionEvent, RetryPolicy,
     SessionToken, UploadFile,
 };
-use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_gateway::{Gateway, GatewayConfig, IsolationLevel, RunningGateway};
 
 /// The most a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +24,27 @@ pub(crate) enum Way {
 
 pub(crate) const WAYS: [Way; 3] = [Way::SornaV2, Way::Requests, Way::Streamed];
 
+/// As the tests of the gateway: with `SORNA_TEST_ISOLATION=namespaces`, kernels have namespaces of their own. The helper for that
+/// is a program of the gateway's crate, and is built by `cargo build -p sorna-gateway`.
+fn at_level(config: GatewayConfig) -> GatewayConfig {
+    match std::env::var("SORNA_TEST_ISOLATION") {
+        Ok(level) if level == "namespaces" && config.isolate_files() => {
+            let test = std::env::current_exe().unwrap();
+            let helper = test.parent().unwrap().with_file_name("sorna-box");
+            assert!(
+                helper.exists(),
+                "{} is missing: run `cargo build -p sorna-gateway`",
+                helper.display()
+            );
+            config
+                .with_isolation(IsolationLevel::Namespaces)
+                .with_require_isolation(true)
+                .with_box_program(helper, [""; 0])
+        }
+        _ => config,
+    }
+}
+
 pub(crate) struct Lab {
     gateway: RunningGateway,
 }
@@ -35,7 +56,7 @@ impl Lab {
 
     pub(crate) fn with(change: impl FnOnce(GatewayConfig) -> GatewayConfig) -> Self {
         let config = GatewayConfig::new().with_continuation_interval(Duration::from_millis(300));
-        let gateway = Gateway::spawn(change(config)).unwrap();
+        let gateway = Gateway::spawn(at_level(change(config))).unwrap();
         Self { gateway }
     }
 
