@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use sorna_test_tools::need;
 use support::served::Served;
+use support::terminal::Terminal;
 use support::{check, eventually, here, sorna, wait};
 
 const ONE: (&str, &str) = ("AKIAONE", "secret-one");
@@ -153,6 +154,67 @@ fn a_revoked_key_loses_its_kernels_and_others_notice_nothing() {
     assert!(known.clone().count() > 0);
     for line in known {
         assert!(line.contains("key=\"AKIA"), "{line}");
+    }
+}
+
+/// Of those that have something open when their key is revoked: each says why it ends, and that it has not gone well.
+#[test]
+fn whose_key_is_revoked_meanwhile_is_told() {
+    if !need("bash") || !need("python3") {
+        return;
+    }
+    for api in ["sorna", "backend-ai"] {
+        let scene = Scene::start(&[ONE, TWO], |command| command);
+        check(scene.run(TWO, "x = 42")).success();
+        let start = |key, arguments: &[&str]| {
+            let mut command = scene.sorna(key, &["--api", api]);
+            command.args(arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.stdin(Stdio::piped()).spawn().expect("sorna runs")
+        };
+        let wait_for = |child: &mut std::process::Child| {
+            let mut text = Vec::new();
+            let stdout = child.stdout.as_mut().expect("a pipe");
+            while !text.ends_with(b"begun\n") {
+                let mut byte = [0];
+                std::io::Read::read_exact(stdout, &mut byte).expect("output");
+                text.push(byte[0]);
+            }
+        };
+        let code = "echo begun; sleep 1000";
+        let mut mine = start(ONE, &["run", "-q", "-t", "my-session", "bash", "-c", code]);
+        let mut other = start(TWO, &["run", "-q", "-t", "my-session", "bash", "-c", code]);
+        wait_for(&mut mine);
+        wait_for(&mut other);
+        let names = [
+            (
+                "SORNA_ENDPOINT",
+                &scene.served.settings()["SORNA_ENDPOINT"][..],
+            ),
+            ("SORNA_ACCESS_KEY", ONE.0),
+            ("SORNA_SECRET_KEY", ONE.1),
+        ];
+        let arguments = ["shell", "--api", api, "-t", "my-shell", "bash"];
+        let mut terminal = Terminal::open(scene.directory.path(), None, 90, &names, &arguments);
+        terminal.types("echo beg''un\r");
+        terminal.shows("begun");
+        write_keys(scene.directory.path(), &[TWO]);
+        scene.hang_up();
+        let words = "the kernel was destroyed, as its access key was revoked";
+        terminal.shows(words);
+        assert_eq!(terminal.ends(), Some(1), "{api}: {}", terminal.transcript());
+        let output = mine.wait_with_output().expect("it ends");
+        let text = String::from_utf8(output.stderr).expect("text");
+        assert!(
+            text.contains(words) && output.status.code() == Some(1),
+            "{api}: {text}"
+        );
+        check(scene.run(TWO, "print(x)"))
+            .success()
+            .stdout_eq("42\n");
+        assert_eq!(other.try_wait().expect("a child"), None, "it goes on");
+        other.kill().expect("it lives");
+        other.wait().expect("it ends");
     }
 }
 

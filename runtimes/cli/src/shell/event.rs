@@ -7,6 +7,8 @@ use sorna::Error;
 pub(super) enum Event {
     /// A message from the gateway.
     Message(String),
+    /// The gateway closes the terminal for this reason, although its program has not ended.
+    Taken(String),
     /// The manager loses what is typed, and closes the terminal.
     InputLost,
     /// The terminal is closed by the gateway; with an error if the connection broke.

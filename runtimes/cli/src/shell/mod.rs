@@ -18,6 +18,7 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::safe;
 use crate::held::{KEEPS, clean_up, create};
 use crate::keep_alive;
 use crate::local::Isolated;
@@ -216,6 +217,10 @@ fn attend(
     let (exit, ending) = loop {
         match next(happened, deadline) {
             Event::Message(text) => message = Some(text),
+            Event::Taken(text) => {
+                message = Some(text);
+                closed = Exit::FAILURE;
+            }
             Event::InputLost => closed = Exit::FAILURE,
             Event::NoInput => is_at_end = true,
             // Nobody is there who could leave.
@@ -230,7 +235,7 @@ fn attend(
                 let _ = streams::write(Stream::Stdout, b"\r");
             }
             Event::Closed(None) => {
-                if closed != Exit::SUCCESS {
+                if closed != Exit::SUCCESS && message.is_none() {
                     message = Some(INPUT_LOST.to_owned());
                 }
                 break (closed, Some("The terminal is closed.".to_owned()));
@@ -311,6 +316,9 @@ fn read(mut reader: PtyReader, screen: &Screen, happen: &Sender<Event>) {
             Ok(Some(TerminalEvent::Error(message))) => Event::Message(message),
             Ok(Some(TerminalEvent::InputLost)) => Event::InputLost,
             Ok(Some(TerminalEvent::Silent)) => Event::Silent,
+            Ok(Some(TerminalEvent::Closed { reason, .. })) if !reason.is_empty() => {
+                Event::Taken(safe(&reason))
+            }
             Ok(Some(_)) => continue,
             Ok(None) => Event::Closed(None),
             Err(error) => Event::Closed(Some(error)),

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::websocket::{self, CLOSE_TIME, Socket, Upgrade};
 use crate::kernel::{Attached, FromTerminal, ToTerminal};
-use crate::kernels::Entry;
+use crate::kernels::{Cause, Entry};
 
 /// Serves one client until it leaves or the terminal ends.
 pub(super) async fn serve(
@@ -70,12 +70,12 @@ async fn show(
         }
     }
     // If that is not because its shell has ended.
-    let cause = entry.cause().filter(|_| dialect == Dialect::SornaV2);
-    if let Some(cause) = cause {
-        let message = Message::Error(cause.text());
+    let cause = entry.cause().map(Cause::text).unwrap_or_default();
+    if dialect == Dialect::SornaV2 && !cause.is_empty() {
+        let message = Message::Error(cause.clone());
         let _ = sink.send(Frame::text(message.encode())).await;
     }
-    websocket::close(&mut sink).await
+    websocket::close_for(&mut sink, &cause).await
 }
 
 /// Passes on what the client sends until it disconnects.

@@ -125,9 +125,21 @@ impl Upgrade {
 
 /// Sends a close frame that says that all went well; `false` if the client is gone.
 pub(super) async fn close<S: SinkExt<Frame> + Unpin>(sink: &mut S) -> bool {
+    close_for(sink, "").await
+}
+
+/// The longest reason that fits into a close frame, in bytes (RFC 6455, section 5.5).
+const LONGEST_REASON: usize = 123;
+
+/// As [`close`], with the reason if the socket is closed for another one than that what it showed has ended.
+pub(super) async fn close_for<S: SinkExt<Frame> + Unpin>(sink: &mut S, reason: &str) -> bool {
+    let mut end = reason.len().min(LONGEST_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
     let close = CloseFrame {
         code: CloseCode::Normal,
-        reason: "".into(),
+        reason: reason[..end].into(),
     };
     sink.send(Frame::Close(Some(close))).await.is_ok()
 }

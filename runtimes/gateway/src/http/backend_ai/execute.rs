@@ -10,6 +10,7 @@ use super::answer::{Result, agent_failed, done, ok};
 use crate::http::busy::{busy_reply, nothing_to_attach_reply, taken_over_reply};
 use crate::http::context::{Call, Context};
 use crate::kernel::{ExecuteError, Held};
+use crate::kernels::Entry;
 use crate::sessions::{RunError, RunReply};
 
 /// The result of an execution, over HTTP and WebSocket.
@@ -74,7 +75,7 @@ pub(super) async fn execute(
     let executed = session.execute(&entry.kernel, &request, mark, interval, || {
         counters.executions.up()
     });
-    let mut reply = executed.await.map_err(problem)?;
+    let mut reply = executed.await.map_err(|error| problem(error, &entry))?;
     if !wants_bytes(bytes) {
         reply.console.replace_bytes();
     }
@@ -112,8 +113,8 @@ pub(super) async fn interrupt(context: &Context, key: &str, id: &KernelId) -> Re
     Ok(done())
 }
 
-/// The error response to a run that failed.
-pub(super) fn problem(error: RunError) -> ProblemReply {
+/// The error response to a run that failed in this kernel.
+pub(super) fn problem(error: RunError, entry: &Entry) -> ProblemReply {
     match error {
         RunError::Unknown(run_id) => {
             let run_id: String = run_id.chars().take(80).collect();
@@ -128,7 +129,10 @@ pub(super) fn problem(error: RunError) -> ProblemReply {
             reply.with_agent("agent-timeout", &detail, None)
         }
         RunError::Execute(ExecuteError::Gone) => {
-            let reply = ProblemKind::ObjectNotFound.reply();
+            let reply = match entry.cause() {
+                Some(cause) => ProblemKind::ObjectNotFound.reply_with(&cause.text()),
+                None => ProblemKind::ObjectNotFound.reply(),
+            };
             reply.with_title("No such session.")
         }
         RunError::Execute(ExecuteError::Busy(busy)) => busy_reply(&busy),

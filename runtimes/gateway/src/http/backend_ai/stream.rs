@@ -254,7 +254,7 @@ async fn run(
                 }
                 return line.send(&problem_message(busy_reply(&busy))).await;
             }
-            Err(error) => return line.send(&problem_message(problem(error))).await,
+            Err(error) => return line.send(&problem_message(problem(error, entry))).await,
         };
         if !wants_bytes {
             reply.console.replace_bytes();
