@@ -292,6 +292,19 @@ fn a_program_that_reads_past_the_end_is_stopped_since_it_would_read_a_character(
 }
 
 #[test]
+fn code_from_standard_input_is_a_snippet_there() {
+    for lang in ["python3", "nodejs", "ruby"] {
+        for code in ["first\nsecond", "print(1)\n"] {
+            let (address, codes) =
+                executing(|_| json!({"status": "finished", "console": [["stdout", "done"]]}));
+            let (exit, stdout, stderr) = run(address, &["-q", lang], code);
+            assert_eq!((exit, stdout.as_str()), (Some(0), "done"), "{stderr}");
+            assert_eq!(*codes.lock().expect("no panic"), [code]);
+        }
+    }
+}
+
+#[test]
 fn the_command_keeps_a_time_limit_that_it_does_not() {
     let long = |codes: &[String]| {
         thread::sleep(Duration::from_millis(200));

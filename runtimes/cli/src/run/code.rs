@@ -16,7 +16,13 @@ pub(super) enum Code {
     Snippet(String),
     /// By an interpreter of its own, which has this file as its standard input, by this command: so all of it is as at home,
     /// such as its names in messages, and that programs may read what follows in it.
-    Program { file: UploadFile, command: String },
+    Program {
+        file: UploadFile,
+        command: String,
+        /// The same as a snippet, for gateways that may not run it so: files of others may be small and few, and have programs
+        /// of other names, and their programs may not be asked for input.
+        snippet: Option<String>,
+    },
 }
 
 impl Code {
@@ -38,7 +44,11 @@ impl Code {
         let wants_program = !words.is_empty() || has_data(lang, &code) || is_alone;
         match command {
             Some(command) if wants_program && !may_lack_tags(lang, &code, !words.is_empty()) => {
+                // What only a program does is done by none of them.
+                let may_be_snippet = words.is_empty() && !has_data(lang, &code);
+                let snippet = may_be_snippet.then(|| snippet(lang, code.clone()).ok());
                 Ok(Self::Program {
+                    snippet: snippet.flatten(),
                     file: UploadFile::from_bytes(name, code).map_err(Failure::Argument)?,
                     command,
                 })

@@ -64,6 +64,7 @@ use made::Made;
 use media::Gallery;
 use output::Output;
 use own_limit::OwnLimit;
+use plan::Planned;
 pub(crate) use plan::{check_sizes, collect, local_api};
 use resources::{OverLimit, Wishes};
 use silence::Silence;
@@ -91,7 +92,12 @@ pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure
 }
 
 fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let (plan, token, advice) = plan::plan(arguments, globals)?;
+    let Planned {
+        mut plan,
+        elsewhere,
+        token,
+        advice,
+    } = plan::plan(arguments, globals)?;
     let gallery = Gallery::new(&arguments.media, !arguments.json);
     gallery
         .prepare()
@@ -107,6 +113,11 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let stopped = signals::watch(caught, target.gateway(), quiet, last, begun)?;
     let made = Made::new(&arguments.made, &target)?;
     let version = spoken::version(&target)?;
+    if let Some(other) = elsewhere
+        && !target.client.offers(Execute::FINAL).unwrap_or(false)
+    {
+        plan = other;
+    }
     plan::check(&plan, version)?;
     made.check(version.dialect())?;
     if arguments.detach_on_interrupt

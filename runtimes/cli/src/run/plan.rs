@@ -25,23 +25,41 @@ use crate::units::count;
 /// The kernel's default for a step.
 const DEFAULT: &str = "*";
 
-/// The plan, the token of its kernel, and advice if its program fails.
-pub(super) fn plan(
-    arguments: &RunArgs,
-    globals: &Globals,
-) -> Result<(RunPlan, SessionToken, Option<String>), Failure> {
+/// What is to be run.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) plan: RunPlan,
+    /// What to run in place of that on gateways that are not ours.
+    pub(super) elsewhere: Option<RunPlan>,
+    /// The token of its kernel.
+    pub(super) token: SessionToken,
+    /// What to say if the program fails.
+    pub(super) advice: Option<String>,
+}
+
+/// Plans what the command line says.
+pub(super) fn plan(arguments: &RunArgs, globals: &Globals) -> Result<Planned, Failure> {
     let token = match &arguments.token {
         Some(token) => session_token(token, globals).map_err(Failure::Argument)?,
         None => random_token(),
     };
     let spec = spec(arguments, globals)?;
-    let mut advice = None;
+    let (mut advice, mut elsewhere) = (None, None);
     let plan = if arguments.reads_stdin() {
         match Code::read(arguments)? {
             Code::Snippet(code) => {
                 RunPlan::temporary(spec, entering(arguments)?.into_iter().chain([code]))
             }
-            Code::Program { file, command } => {
+            Code::Program {
+                file,
+                command,
+                snippet,
+            } => {
+                elsewhere = snippet
+                    .zip(entering(arguments).ok())
+                    .map(|(snippet, entering)| {
+                        RunPlan::temporary(spec.clone(), entering.into_iter().chain([snippet]))
+                    });
                 let command = match &arguments.workdir {
                     Some(directory) => work_dir::command(directory, &command),
                     None => command,
@@ -94,22 +112,29 @@ pub(super) fn plan(
         let batch = Batch::new().with_build(build).with_exec(exec);
         RunPlan::temporary(spec, [batch]).with_files(files)
     };
-    let plan = plan
-        .with_token(token.clone())
-        .with_echo(arguments.echo)
-        .with_piped_input(!io::stdin().is_terminal())
-        .with_detach_on_cancel(arguments.detach_on_interrupt)
-        .with_detach(arguments.detach);
-    let plan = if arguments.token.is_some() || arguments.session.enqueue {
-        plan.keep_kernel()
-    } else {
-        plan
+    let circumstances = |plan: RunPlan| {
+        let plan = plan
+            .with_token(token.clone())
+            .with_echo(arguments.echo)
+            .with_piped_input(!io::stdin().is_terminal())
+            .with_detach_on_cancel(arguments.detach_on_interrupt)
+            .with_detach(arguments.detach);
+        let plan = if arguments.token.is_some() || arguments.session.enqueue {
+            plan.keep_kernel()
+        } else {
+            plan
+        };
+        match arguments.busy_wait() {
+            Some(limit) => plan.with_busy_wait(limit),
+            None => plan,
+        }
     };
-    let plan = match arguments.busy_wait() {
-        Some(limit) => plan.with_busy_wait(limit),
-        None => plan,
-    };
-    Ok((plan, token, advice))
+    Ok(Planned {
+        plan: circumstances(plan),
+        elsewhere: elsewhere.map(circumstances),
+        token,
+        advice,
+    })
 }
 
 /// The snippet that runs before all others, by which the interpreter changes its directory.
