@@ -5,6 +5,7 @@ use sorna::net::ProxyError;
 use sorna::{BuildError, Dialect, Error};
 use sorna_gateway::StartError;
 use std::borrow::Cow;
+use std::path::Path;
 
 use crate::chain::{chain, message};
 use crate::exit::Exit;
@@ -172,7 +173,16 @@ impl Failure {
                     reporter.advice(advice);
                 }
             }
-            Self::Files(error) => reporter.fail(chain(error)),
+            Self::Files(error) => {
+                reporter.fail(chain(error));
+                if let FilesError::Empty(path) = error
+                    && !is_empty_directory(path)
+                {
+                    reporter.advice(
+                        "With --no-ignore, files that are hidden or ignored are uploaded, too.",
+                    );
+                }
+            }
             Self::Gateway(error) => {
                 reporter.fail(format!("cannot start the gateway: {}", chain(error)))
             }
@@ -213,4 +223,9 @@ pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
         }
         _ => "This version of Backend.AI does not have that: leave it out.",
     })
+}
+
+/// Whether this is a directory without any entry.
+pub(crate) fn is_empty_directory(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }

@@ -210,10 +210,19 @@ fn files_that_cannot_be_sent() {
     run_in(directory.path(), &["--local", "c", "missing.c"])
         .code(2)
         .stderr_eq("✘ cannot read missing.c: No such file or directory (os error 2)\n");
-    std::fs::create_dir(directory.path().join("empty")).expect("a directory");
-    run_in(directory.path(), &["--local", "c", "empty"])
+    write(directory.path(), &[("hidden/.c", "")]);
+    for command in [&[][..], &["--exec", "ls"]] {
+        run_in(
+            directory.path(),
+            &[&["--local", "c", "hidden"], command].concat(),
+        )
         .code(2)
-        .stderr_eq("✘ there is nothing to upload in empty: it is empty, or all its files are hidden or ignored\n");
+        .stderr_eq(str![[r#"
+✘ there is nothing to upload in hidden: it is empty, or all its files are hidden or ignored
+∙ With --no-ignore, files that are hidden or ignored are uploaded, too.
+
+"#]]);
+    }
     std::os::unix::fs::symlink("/etc/passwd", directory.path().join("out.c")).expect("a link");
     for arguments in [["--local", "c", "out.c"], ["--local", "c", "."]] {
         run_in(directory.path(), &arguments)

@@ -15,7 +15,7 @@ use super::env_file;
 use super::program::Program;
 use super::work_dir;
 use crate::chain::chain;
-use crate::failure::Failure;
+use crate::failure::{Failure, is_empty_directory};
 use crate::globals::Globals;
 use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
@@ -78,16 +78,21 @@ pub(super) fn plan(arguments: &RunArgs, globals: &Globals) -> Result<Planned, Fa
             ));
         }
         let mut reporter = Reporter::new(arguments.quiet || arguments.json);
-        let files = collect(&arguments.files, arguments.collect, &mut reporter)
-            .map_err(|failure| hint_at_arguments(failure, arguments))?;
+        let files = match collect(&arguments.files, arguments.collect, &mut reporter) {
+            // This directory is there in the kernel, too.
+            Err(Failure::Files(FilesError::Empty(path))) if is_empty_directory(&path) => Vec::new(),
+            files => files.map_err(|failure| hint_at_arguments(failure, arguments))?,
+        };
         // Programs are not chosen among directories.
         let sources: Vec<_> = files
             .iter()
             .filter(|file| !file.is_directory())
             .cloned()
             .collect();
-        if let (true, Some(first)) = (sources.is_empty(), arguments.files.first()) {
-            return Err(Failure::Files(FilesError::Empty(first.clone())));
+        let is_own = |command: Option<&str>| command.is_some_and(|command| command != DEFAULT);
+        let has_command = is_own(arguments.exec()) || is_own(arguments.build.as_deref());
+        if sources.is_empty() && !has_command {
+            return Err(no_program(arguments));
         }
         let program = match (arguments.exec(), &arguments.workdir) {
             (None | Some(DEFAULT), Some(_)) => {
@@ -142,6 +147,29 @@ fn entering(arguments: &RunArgs) -> Result<Option<String>, Failure> {
     let directory = arguments.workdir.as_deref();
     let snippet = directory.map(|directory| work_dir::snippet(&arguments.lang, directory));
     snippet.transpose().map_err(Failure::usage)
+}
+
+/// For directories in which no file is.
+fn no_program(arguments: &RunArgs) -> Failure {
+    let names: Vec<String> = arguments
+        .files
+        .iter()
+        .map(|path| quoted(&path.to_string_lossy()).to_string())
+        .collect();
+    let (names, there) = (names.join(" "), names.join(" or "));
+    let why = match arguments.files.as_slice() {
+        [path] if is_empty_directory(path) => "it is an empty directory",
+        [_] => "it holds empty directories only",
+        _ => "they hold no files",
+    };
+    let advice = format!(
+        "Name the files of the program as well, or give a command to run there: sorna run {} {names} --exec COMMAND",
+        quoted(&arguments.lang)
+    );
+    Failure::Usage {
+        message: format!("there is no program in {there}: {why}"),
+        advice: Some(advice.into()),
+    }
 }
 
 /// For a file that is not there: it may have been meant as an argument of the program before it.
