@@ -205,6 +205,12 @@ impl ProblemReply {
         &self.title
     }
 
+    /// The detail, as it was [given](ProblemKind::reply_with).
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
     /// The response of Sorna v2: status, `application/problem+json`, body.
     #[must_use]
     pub fn into_response(self) -> Response<Vec<u8>> {

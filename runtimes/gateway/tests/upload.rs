@@ -145,7 +145,7 @@ fn names_outside_the_work_directory_are_rejected() {
         .finished();
     for name in ["../x", "a/../../x", "..", "a/..", "", "link/x", "a/"] {
         let response = send(&client, &kernel, &[("good", b"1"), (name, b"2")]);
-        assert_eq!(response.status(), 400, "{name}");
+        assert_rejected(&response, "");
     }
     // An absolute name is taken as relative, as on the original gateway.
     let response = send(
@@ -168,10 +168,27 @@ fn names_outside_the_work_directory_are_rejected() {
 
 /// As by the original gateway.
 fn assert_rejected(response: &http::Response<bytes::Bytes>, why: &str) {
-    assert_eq!(response.status(), 400);
+    assert_problem(response, "invalid-api-params", why);
+}
+
+/// A whole problem document, of status 400.
+fn assert_problem(response: &http::Response<bytes::Bytes>, kind: &str, why: &str) {
     let text = String::from_utf8_lossy(response.body());
-    let is_of_that_type = text.contains("https://api.sorna.io/probs/invalid-api-params");
-    assert!(is_of_that_type && text.contains(why), "{text}");
+    assert_eq!(response.status(), 400, "{text}");
+    let media_type = response.headers()[http::header::CONTENT_TYPE]
+        .to_str()
+        .unwrap();
+    assert!(
+        media_type.starts_with("application/problem+json"),
+        "{media_type}"
+    );
+    let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        problem["type"],
+        format!("https://api.sorna.io/probs/{kind}"),
+        "{text}"
+    );
+    assert!(problem["title"].is_string() && text.contains(why), "{text}");
 }
 
 #[test]
@@ -236,16 +253,17 @@ fn malformed_forms_are_rejected() {
             "multipart/form-data; boundary=XyZ",
             b"--XyZ\r\nContent-Disposition: form-data; name=\"src\"\r\n\r\nx\r\n--XyZ--\r\n",
         ),
+        // No form at all.
+        ("application/json", b"{}"),
+        ("application/octet-stream", b""),
+        ("multipart/mixed; boundary=XyZ", b"--XyZ--\r\n"),
         (
             "multipart/form-data; boundary=XyZ",
             b"--XyZ\r\nContent-Disposition: form-data; name=\"src\"; filename=\"a\"\r\n\r\nno end",
         ),
     ] {
-        assert_eq!(
-            client.raw("POST", &target, media_type, body).status(),
-            400,
-            "{media_type}"
-        );
+        let response = client.raw("POST", &target, media_type, body);
+        assert_problem(&response, "generic-bad-request", "");
     }
     let (stdout, _) = client.run(&kernel, "ls -A; ls -A ../upload").finished();
     assert_eq!(stdout, "");

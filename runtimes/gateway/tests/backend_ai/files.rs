@@ -298,9 +298,47 @@ fn uploads_beyond_the_limits_store_nothing() {
         204
     );
     assert_eq!(text(&client.run("limits", "ls | wc -l"), "stdout"), "21\n");
+}
+
+/// As by manager 26.9.6, which says nothing of names outside, though, and drops these files.
+#[test]
+fn rejected_uploads_have_the_type_of_the_original() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("types", "bash");
+    let check = |status: u16, text: &str, title: &str, why: &str| {
+        let problem: Value = serde_json::from_str(text).unwrap();
+        let kind = "https://api.backend.ai/probs/generic-bad-request";
+        assert_eq!((status, &problem["type"]), (400, &json!(kind)), "{text}");
+        assert_eq!(problem["title"], title, "{text}");
+        assert!(problem["msg"].as_str().unwrap().contains(why), "{text}");
+        problem
+    };
+    let title = "Invalid or Missing API Parameters.";
+    let mebibyte = vec![b'x'; 1 << 20];
+    let many = vec![("filename=\"m\"", &b"x"[..]); 21];
+    let large = [("filename=\"a\"", mebibyte.as_slice())];
+    let outside = [("filename=\"../evil\"", &b"x"[..])];
+    for (parts, why) in [
+        (many.as_slice(), "Too many files"),
+        (&large, "Too large file"),
+        (&outside, "../evil"),
+    ] {
+        let (status, text) = form(&client, "types", parts, "");
+        let problem = check(status, &text, title, why);
+        assert_eq!(problem["error_code"], "api_parsing_invalid-parameters");
+    }
     // No form at all.
-    let response = client.send("POST", "/session/limits/upload", b"{}", &Signing::default());
-    assert_eq!(response.status(), 400);
+    for media_type in [None, Some("application/json"), Some("multipart/form-data")] {
+        let signing = Signing {
+            media_type,
+            ..Signing::default()
+        };
+        let response = client.send("POST", "/session/types/upload", b"{}", &signing);
+        let text = String::from_utf8(response.body().clone()).unwrap();
+        let status = response.status().as_u16();
+        check(status, &text, "Bad request.", "multipart/form-data");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Uploads to a session.
 
 use http::header::USER_AGENT;
-use sorna_core::{ApiVersion, KernelId};
+use sorna_core::server::ProblemReply;
+use sorna_core::{ApiVersion, KernelId, ProblemKind};
 
 use super::answer::{Result, done};
 use crate::http::context::{Call, Context};
@@ -23,6 +24,18 @@ pub(super) async fn upload(context: &Context, mut call: Call<'_>, id: &KernelId)
         encoded_names: agent.starts_with("Backend.AI Client for Python"),
         ..context.upload_limits
     };
-    context.upload(&mut call, &entry, limits).await?;
+    let stored = context.upload(&mut call, &entry, limits).await;
+    stored.map_err(in_this_dialect)?;
     Ok(done())
+}
+
+/// What managers send for too many files, and too large ones. (Observed on 26.9.6.)
+fn in_this_dialect(problem: ProblemReply) -> ProblemReply {
+    match (problem.kind(), problem.detail()) {
+        (ProblemKind::InvalidApiParams, Some(detail)) => ProblemKind::GenericBadRequest
+            .reply_with(detail)
+            .with_title("Invalid or Missing API Parameters.")
+            .with_error_code("api_parsing_invalid-parameters"),
+        _ => problem,
+    }
 }
