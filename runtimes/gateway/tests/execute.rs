@@ -268,38 +268,57 @@ fn info_reports_the_state_of_a_kernel() {
     );
 }
 
-/// The same fields as those of the original gateway, and of the same types: age and CPU time alone have fractions.
+/// The same fields as those of the original gateway, and of the same types: age and CPU time alone have fractions. Also before
+/// the first snippet, and where there are no limits or odd ones.
 #[test]
 fn info_has_the_fields_and_types_of_the_original() {
-    let gateway = gateway();
-    let client = Client::new(&gateway);
-    let kernel = client.create("bash");
-    client.run(&kernel, ":");
-    let path = format!("/v2/kernel/{kernel}");
-    let response = client.raw("GET", &path, "application/octet-stream", b"");
-    let info: serde_json::Map<_, serde_json::Value> =
-        serde_json::from_slice(response.body()).unwrap();
-    let mut names: Vec<&str> = info.keys().map(String::as_str).collect();
-    names.sort_unstable();
-    let expected = [
-        "age",
-        "cpuCreditUsed",
-        "idle",
-        "idleTimeout",
-        "lang",
-        "maxCpuCredit",
-        "memoryLimit",
-        "memoryUsed",
-        "numQueriesExecuted",
-        "queryTimeout",
+    let odd = Duration::from_micros(7_000_500);
+    let limits = [
+        (odd, odd, 100_000_001),
+        (Duration::from_secs(30), Duration::from_secs(600), 0),
     ];
-    assert_eq!(names, expected);
-    for name in expected {
-        let value = &info[name];
-        match name {
-            "lang" => assert_eq!(value, "bash"),
-            "age" | "cpuCreditUsed" => assert!(value.is_f64(), "{name}: {value}"),
-            _ => assert!(value.is_u64(), "{name}: {value}"),
+    for (exec_timeout, idle_timeout, memory) in limits {
+        let gateway = gateway_with(|config| {
+            let config = config
+                .with_exec_timeout(exec_timeout)
+                .with_idle_timeout(idle_timeout);
+            match memory {
+                0 => config,
+                bytes => config.with_max_memory(bytes),
+            }
+        });
+        let client = Client::new(&gateway);
+        let kernel = client.create("bash");
+        let path = format!("/v2/kernel/{kernel}");
+        let expected = [
+            "age",
+            "cpuCreditUsed",
+            "idle",
+            "idleTimeout",
+            "lang",
+            "maxCpuCredit",
+            "memoryLimit",
+            "memoryUsed",
+            "numQueriesExecuted",
+            "queryTimeout",
+        ];
+        for runs in 0..3 {
+            let response = client.raw("GET", &path, "application/octet-stream", b"");
+            let info: serde_json::Map<_, serde_json::Value> =
+                serde_json::from_slice(response.body()).unwrap();
+            let mut names: Vec<&str> = info.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, expected);
+            for name in expected {
+                let value = &info[name];
+                match name {
+                    "lang" => assert_eq!(value, "bash"),
+                    "numQueriesExecuted" => assert_eq!(value, runs),
+                    "age" | "cpuCreditUsed" => assert!(value.is_f64(), "{name}: {value}"),
+                    _ => assert!(value.is_u64(), "{name}: {value}"),
+                }
+            }
+            client.run(&kernel, ":");
         }
     }
 }

@@ -154,13 +154,24 @@ async fn read_files(
     }
 }
 
-/// The original gateway always names all limits. There is none of CPU time, and there may be none of memory: 0 says so.
-fn with_all_limits(info: KernelInfo) -> KernelInfo {
-    let info = match info.max_memory() {
-        Some(_) => info,
-        None => info.with_max_memory(0),
-    };
-    info.with_max_cpu_time(Duration::ZERO)
+/// The original gateway always names all limits, in whole numbers of ms and KiB. There is none of CPU time, and there may be
+/// none of memory: 0 says so.
+fn with_all_limits(mut info: KernelInfo) -> KernelInfo {
+    if let Some(time) = info.exec_timeout() {
+        info = info.with_exec_timeout(whole_milliseconds(time));
+    }
+    if let Some(time) = info.idle_timeout() {
+        info = info.with_idle_timeout(whole_milliseconds(time));
+    }
+    let memory = info.max_memory().unwrap_or_default();
+    info.with_max_memory(memory.div_ceil(1024).saturating_mul(1024))
+        .with_max_cpu_time(Duration::ZERO)
+}
+
+/// Rounded up, since 0 would say that there is no limit.
+fn whole_milliseconds(time: Duration) -> Duration {
+    let number = time.as_nanos().div_ceil(1_000_000);
+    Duration::from_millis(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
 async fn execute(

@@ -53,6 +53,7 @@ fn a_session_is_reached_by_name_and_by_id() {
         ] {
             assert!(info.get(key).is_some(), "{key}");
         }
+        check_types(&info);
         assert_eq!(
             (&info["image"], &info["registry"]),
             (&json!(image), &json!("cr.backend.ai"))
@@ -102,6 +103,31 @@ fn a_session_is_reached_by_name_and_by_id() {
         assert_eq!(status, 404, "{name}");
     }
     assert_ne!(theirs.create("mine", "bash"), id);
+}
+
+/// Each field is of the type that it has from manager 26.9.6: times and counts are whole numbers, and slots are text.
+fn check_types(info: &Value) {
+    for (name, value) in info.as_object().unwrap() {
+        let is_right = match name.as_str() {
+            // The last is an extension: times in ms as well.
+            "age" | "numQueriesExecuted" | "idle" => value.is_u64(),
+            "lastStat" | "idleChecks" => value.is_object(),
+            "statusData" | "terminationTime" => value.is_null(),
+            "creationTime" => value.as_str().unwrap().contains('T'),
+            _ => value.is_string(),
+        };
+        assert!(is_right, "{name}: {value}");
+    }
+    for (name, check) in info["idleChecks"].as_object().unwrap() {
+        assert!(check["remaining"].is_f64(), "{name}: {check}");
+        assert_eq!(check["remaining_time_type"], "expire_after");
+        assert_eq!(check.get("extra"), Some(&Value::Null), "{name}: {check}");
+    }
+    for (name, metric) in info["lastStat"].as_object().unwrap() {
+        let current = metric["current"].as_str().unwrap();
+        assert!(current.parse::<u64>().is_ok(), "{name}: {metric}");
+        assert!(metric["unit_hint"].is_string(), "{name}: {metric}");
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) fn of(context: &Context, session: &Session) -> Value {
 /// After how many seconds in which nothing uses it it will be destroyed.
 fn idle_checks(kernel: &KernelInfo) -> Option<Value> {
     let left = kernel.idle_timeout()?.saturating_sub(kernel.idle()?);
-    let check = json!({"remaining": left.as_secs_f64(), "remaining_time_type": "expire_after"});
+    let check = json!({"remaining": left.as_secs_f64(), "remaining_time_type": "expire_after", "extra": null});
     Some(json!({"network_timeout": check}))
 }
 
