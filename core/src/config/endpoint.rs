@@ -108,6 +108,14 @@ impl FromStr for Endpoint {
         if url.contains('#') {
             return Err(invalid("must not have a fragment (`#...`)"));
         }
+        if url.is_empty() {
+            return Err(invalid("is empty; it should look like https://host:port"));
+        }
+        if matches!(url, "https://" | "http://") {
+            return Err(invalid(
+                "has no host; it should look like https://host:port",
+            ));
+        }
         let uri: Uri = url.parse().map_err(|error| {
             invalid(format!(
                 "is not a URL ({error}); it should look like https://host:port"
@@ -169,7 +177,11 @@ impl Endpoint {
             .parse()
             .ok()
             .filter(|_| port.bytes().all(|digit| digit.is_ascii_digit()))
-            .ok_or_else(|| invalid(format!("has an invalid port `{port}`")))?;
+            .ok_or_else(|| {
+                invalid(format!(
+                    "has an invalid port `{port}`: ports are numbers up to 65535"
+                ))
+            })?;
         if number == self.default_port() {
             return host.parse().map_err(|_| invalid("has no host"));
         }
@@ -238,17 +250,20 @@ mod tests {
     #[test]
     fn unusable_urls_are_rejected_with_a_reason() {
         for (url, reason) in [
-            ("", "is not a URL"),
+            ("", "is empty"),
+            (" ", "is empty"),
+            ("http://", "has no host"),
+            ("http://a b", "is not a URL"),
             ("api.sorna.io", "must start with https://"),
             ("ftp://a.example", "not ftp://"),
             ("https://user:pw@a.example", "user name"),
             ("https://a.example?x=1", "query"),
             ("https://a.example#x", "fragment"),
             ("https://a.example/a/../b", "`..`"),
-            ("https://a.example:99999", "port"),
+            ("https://a.example:99999", "up to 65535"),
             ("https://a.example:", "port"),
             ("https://a.example:+80", "port"),
-            ("https://", "URL"),
+            ("https://", "has no host"),
             ("https://a.example,https://b.example", "not a list"),
         ] {
             let error = parse(url).unwrap_err().to_string();

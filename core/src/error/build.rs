@@ -121,9 +121,18 @@ pub enum BuildError {
     },
 }
 
+/// Such as `1 character`.
+fn characters(number: usize) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} character{plural}")
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::KernelId { id } if id.is_empty() => {
+                f.write_str("the ID of a kernel must not be empty")
+            }
             Self::KernelId { id } => write!(f, "{id:?} is not a valid kernel ID"),
             Self::SessionToken {
                 length,
@@ -131,7 +140,8 @@ impl fmt::Display for BuildError {
                 most,
             } => write!(
                 f,
-                "a client session token must have {least} to {most} characters and no control characters; this one has {length} characters"
+                "a client session token must have {least} to {most} characters and no control characters; this one has {}",
+                characters(*length)
             ),
             Self::SessionNameLength {
                 length,
@@ -139,7 +149,8 @@ impl fmt::Display for BuildError {
                 most,
             } => write!(
                 f,
-                "the name of a session must have {least} to {most} characters; this one has {length} characters"
+                "the name of a session must have {least} to {most} characters; this one has {}",
+                characters(*length)
             ),
             Self::SessionName { name } => write!(
                 f,

@@ -2,7 +2,7 @@
 
 use sorna::{ApiVersion, BuildError, Dialect, Error, KernelId, SessionToken};
 
-use crate::advice::advice;
+use crate::advice::{NO_ID, advice};
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
@@ -90,8 +90,22 @@ pub(crate) fn session_name(text: &str) -> Result<SessionToken, BuildError> {
     SessionToken::for_version(text, ApiVersion::V9_20250722)
 }
 
+/// Checks that a session, or kernel, is named at all: a variable of a shell may have been empty.
+pub(crate) fn check_name(text: &str, is_sorna_v2: bool) -> Result<(), Failure> {
+    let (message, advice) = match is_sorna_v2 {
+        _ if !text.trim().is_empty() => return Ok(()),
+        true => ("the ID of a kernel must not be empty", NO_ID),
+        false => (
+            "the name or ID of a session must not be empty",
+            "`sorna ps` lists your sessions that have not ended.",
+        ),
+    };
+    Err(Failure::usage(message.to_owned()).with_advice(advice))
+}
+
 /// A kernel ID that may be accepted, as with [`session_token`].
 pub(crate) fn kernel_id(text: &str, globals: &Globals) -> Result<KernelId, Failure> {
+    check_name(text, settings::speak_sorna_v2(globals))?;
     let id = KernelId::new(text).and_then(|id| {
         check(globals, |version| id.check(version))?;
         Ok(id)

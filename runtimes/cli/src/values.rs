@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::SignedDuration;
 use parse_size::Config;
 
@@ -113,8 +115,16 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
         None => text.to_owned(),
     };
     text.parse().map_err(|_| {
-        "expected an IP address and a port, such as 127.0.0.1:8081, [::1]:8081 or localhost:0"
+        "expected an IP address and a port up to 65535, such as 127.0.0.1:8081, [::1]:8081 or localhost:0"
             .to_owned()
+    })
+}
+
+/// The path of a file here.
+pub(crate) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|path| match path.is_empty() {
+        true => Err("a file must have a name"),
+        false => Ok(PathBuf::from(path)),
     })
 }
 

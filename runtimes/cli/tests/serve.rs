@@ -333,7 +333,7 @@ fn wrong_files_are_errors() {
         (&["--tls-cert", "empty"], "--tls-key"),
         (
             &["--listen", "somewhere:0"],
-            "expected an IP address and a port",
+            "expected an IP address and a port up to 65535",
         ),
     ] {
         let mut command = sorna(directory.path());

@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     /// path relative to the current directory. Without files and -c, or with `-` alone, standard input is
     /// the code. Interpreters read it as they do at home, what follows `__END__` in ruby and perl and what `read` reads
     /// in bash as well; in a kernel that is kept (-t), without arguments, it is a snippet like those of -c.
-    #[arg(conflicts_with = "code")]
+    #[arg(conflicts_with = "code", value_parser = values::path())]
     pub(crate) files: Vec<PathBuf>,
 
     /// Arguments of the program that the files are, or that is standard input.

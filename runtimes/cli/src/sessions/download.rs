@@ -89,6 +89,12 @@ impl DownloadArgs {
                 "there is no file to be written to standard output".to_owned(),
             ));
         }
+        if files.iter().any(String::is_empty) {
+            return Err(
+                Failure::usage("a file to download has an empty name".to_owned())
+                    .with_advice("`sorna ls NAME` lists the files of a session."),
+            );
+        }
         if let Place::Directory(output) = &place {
             check_directory(output, "-o")?;
         }

@@ -114,6 +114,7 @@ pub(crate) fn find_any(target: &Target, text: &str) -> Result<Found, Failure> {
     if spoken::version(target)?.dialect() != Dialect::SornaV2 {
         return find(target, text);
     }
+    spoken::check_name(text, true)?;
     let found = match is_id(text) {
         true => Ok(Vec::new()),
         false => target.client.find(text),
@@ -146,6 +147,7 @@ pub(crate) fn find_any(target: &Target, text: &str) -> Result<Found, Failure> {
 /// The only session of the user with this name or ID, or one that starts with it. A whole ID is taken as it is, so that
 /// sessions can be asked for that have ended.
 pub(crate) fn find(target: &Target, text: &str) -> Result<Found, Failure> {
+    spoken::check_name(text, false)?;
     // Managers write IDs in small letters, and compare them as text.
     if let Ok(id) = KernelId::new(text.to_ascii_lowercase())
         && id.is_uuid()

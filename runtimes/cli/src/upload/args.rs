@@ -28,7 +28,7 @@ pub(crate) struct UploadArgs {
 
     /// Files, and directories with all files in them. Files keep their path relative to the current
     /// directory.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = values::path())]
     pub(crate) files: Vec<PathBuf>,
 
     /// Use the kernel with this client session token, in Backend.AI the session of this name, or create it.
