@@ -55,7 +55,15 @@ fn wrong_values_are_named_with_what_is_expected() {
     let directory = here();
     for (arguments, expected) in [
         (
-            &["run", "--local", "python3", ""][..],
+            &["ps", "--profile", ""][..],
+            "✘ the name of the profile is empty (--profile)\n∙ Leave --profile out.\n",
+        ),
+        (
+            &["run", " ", "-c", ":", "--endpoint", "http://127.0.0.1:1"],
+            "✘ the language must not be empty\n",
+        ),
+        (
+            &["run", "--local", "python3", ""],
             "error: invalid value '' for '[FILES]...': a file must have a name\n",
         ),
         (

@@ -137,7 +137,7 @@ impl KernelSpec {
     /// [`BuildError::Language`] for an empty language, [`BuildError::TooManyMounts`], [`BuildError::EmptyVariable`], and
     /// [`BuildError::Unsupported`] for a setting that the version lacks.
     pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
-        if self.language.is_empty() {
+        if self.language.trim().is_empty() {
             return Err(BuildError::Language);
         }
         match version.dialect() {

@@ -206,6 +206,12 @@ impl SettingsError {
                 None if profile.is_some() => format!("Known keys: {}.", known.join(", ")),
                 None => format!("Known settings: {}.", known.join(", ")),
             }),
+            Self::UnknownProfile { name, source, known, .. } if name.is_empty() => {
+                Some(match known.is_empty() {
+                    true => format!("Leave {source} out."),
+                    false => format!("Profiles: {}.", known.join(", ")),
+                })
+            }
             Self::UnknownProfile { name, known, .. } => {
                 Some(match nearest(name, known.iter().map(String::as_str)) {
                     Some(name) => format!("Did you mean `{name}`?"),
@@ -294,6 +300,9 @@ impl fmt::Display for SettingsError {
                 key,
                 message,
             } => write!(f, "{}, line {line}: `{key}` {message}", path.display()),
+            Self::UnknownProfile { name, source, .. } if name.is_empty() => {
+                write!(f, "the name of the profile is empty ({source})")
+            }
             Self::UnknownProfile {
                 name, source, path, ..
             } => {
