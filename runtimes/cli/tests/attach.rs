@@ -47,7 +47,7 @@ impl Lab {
             .success()
             .stdout_eq("")
             .stderr_eq(format!(
-                "...\n∙ The program runs in the {}. See it with `sorna attach {token}`.\n",
+                "...\n∙ The program runs in the {}. See it with `sorna attach {token}`.\n...",
                 self.noun
             ));
         token

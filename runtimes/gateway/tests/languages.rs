@@ -54,7 +54,7 @@ const CASES: &[Case] = &[
         tools: &[&["ruby"]],
         hello: "puts 'hé😀'; warn 'err'",
         state: &["x = 40\ndef f(a) = a + 2", "puts f(x)"],
-        failure: ("q = 1\nraise 'broken'", "snippet:2:in `<main>': broken", 1),
+        failure: ("q = 1\nraise 'broken'", "-e:2:in `<main>': broken", 1),
         nonsense: ("def (", "syntax error"),
         asks: "print 'name? '; n = gets.chomp; puts \"<#{n}>\"",
         exit: "exit 3",

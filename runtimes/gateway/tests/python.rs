@@ -201,9 +201,16 @@ fn output_of_forks_and_threads_and_odd_text_is_kept() {
         "work 2\nwork 3\n[4, 9]\n"
     );
     let (stdout, _) = client
-        .run(&kernel, "print('\\ud800', 'a\\0b', '😀')")
+        .run(&kernel, "print('\\udcff', 'a\\0b', '😀')")
         .finished();
-    assert_eq!(stdout, "\\ud800 a\0b 😀\n");
+    // A byte, as in names of files, which this client does not take.
+    assert_eq!(stdout, "\u{fffd} a\0b 😀\n");
+    // As at home.
+    let outcome = client.run(&kernel, "print('\\ud800')");
+    assert_eq!(outcome.exit_code(), Some(1));
+    let (stdout, stderr) = outcome.finished();
+    assert_eq!(stdout, "");
+    assert!(stderr.contains("UnicodeEncodeError"), "{stderr}");
     // What a thread prints after the end belongs to the next query.
     let code = "import threading, time\n\
         def late():\n    while not os.path.exists('go'): time.sleep(.01)\n    print('late', end='')\n\

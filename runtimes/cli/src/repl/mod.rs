@@ -163,6 +163,7 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
             over_limit: None,
             was_ready: false,
             attaches: false,
+            left_limit: None,
         };
         let signal = stopped.signal().map(Exit::of_signal);
         let exit = finish(&mut reporter, &report, None, signal, task);

@@ -27,7 +27,8 @@ use crate::sessions::{Found, find_any};
 use crate::signals::{self, LastWords, Stopped, Work};
 use crate::target::Target;
 
-/// Show what runs in a session, or ran last in it: its output that no one has received, what it prints, and its end.
+/// Show what runs in a session, or ran last in it: its output that no one has received (the last 1 MiB of it, by default), what
+/// it prints, and its end.
 ///
 /// What a program asks for is read from standard input, as by `sorna run`. Ctrl-C interrupts the program, and a second
 /// Ctrl-C leaves it running. Whoever waits for the program until then, in another terminal, say, is told that it was taken
@@ -35,7 +36,8 @@ use crate::target::Target;
 ///
 /// Exit code: the program's; 1 if the gateway returned an error or could not be reached, or there is no such session; 2 for a
 /// usage error, a wrong setting or a gateway that does not offer this; 124 if the program exceeded its time limit; 125 if
-/// nothing runs and all output was received; 130 after Ctrl-C.
+/// nothing runs and all output was received; 128 and the number of the signal if one ended this command (130 for Ctrl-C) or the
+/// program (137 if it was killed, as for most limits).
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct AttachArgs {

@@ -96,6 +96,8 @@ pub(crate) struct Task<'a> {
     pub(crate) was_ready: bool,
     /// Whether the gateway lets others see what runs in it.
     pub(crate) attaches: bool,
+    /// The time limit of a program that goes on without this command, if nobody has asked for it.
+    pub(crate) left_limit: Option<Duration>,
 }
 
 /// Reports how it ended.
@@ -197,6 +199,12 @@ fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Tas
         reporter.info(format_args!(
             "The program runs in the {noun}. See it with `sorna attach {token}`."
         ));
+        if let Some(limit) = task.left_limit {
+            reporter.info(format_args!(
+                "It is killed after {}, the time limit that the gateway sets. --exec-timeout sets another one, such as --exec-timeout 1h.",
+                time(limit.as_secs_f64() * 1000.0)
+            ));
+        }
         return Exit::SUCCESS;
     }
     if result.status == ExecutionStatus::ExecTimeout {

@@ -274,6 +274,12 @@ impl Files {
     }
 }
 
+/// The time limit of a program that is left running.
+fn left_limit(target: &Target, kernel: &KernelId) -> Option<Duration> {
+    let info = target.client.kernel(kernel.clone()).info().ok()?;
+    info.exec_timeout().filter(|limit| !limit.is_zero())
+}
+
 const NO_DETACHING: &str = "--detach-on-interrupt does not work with managers of Backend.AI, where a program whose output nobody asks for blocks its session: leave it out, and Ctrl-C interrupts the program";
 
 /// What to say where `--echo` has no effect.
@@ -416,6 +422,8 @@ impl Session<'_> {
             problem.get_or_insert(Stop::Overtime(limit));
         }
         let exit = self.stopped.signal().map(Exit::of_signal);
+        let left = self.ready.as_ref().filter(|_| self.wishes.leaves());
+        let left_limit = left.and_then(|kernel| left_limit(self.target, kernel));
         let task = Task {
             target: self.target,
             lang: self.lang,
@@ -425,6 +433,7 @@ impl Session<'_> {
             over_limit: self.over_limit.as_ref(),
             was_ready: self.ready.is_some(),
             attaches: self.attaches,
+            left_limit,
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
         let (program, dialect, is_marked) = (self.program, self.dialect, self.is_marked);

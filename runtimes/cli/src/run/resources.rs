@@ -51,6 +51,11 @@ impl<'r> Wishes<'r> {
         asked.filter(|_| self.dialect == Dialect::SornaV2 && !self.limits_executions)
     }
 
+    /// Whether the program is left running, for which no time limit was asked for.
+    pub(super) fn leaves(self) -> bool {
+        self.arguments.detach && self.arguments.limits.exec_timeout.is_none()
+    }
+
     /// What was asked for, for a kernel that may have existed.
     pub(super) fn asked(self) -> Asked {
         let arguments = self.arguments;

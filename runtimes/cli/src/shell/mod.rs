@@ -123,6 +123,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             over_limit: None,
             was_ready: false,
             attaches: false,
+            left_limit: None,
         };
         if temporary::has_ended(&report) {
             kept.is_gone();

@@ -20,6 +20,7 @@ const Module = require('module');
 const path = require('path');
 const { Readable } = require('stream');
 const util = require('util');
+const vm = require('vm');
 
 const interrupts = require('./nodejs_interrupts.js');
 const { adoptReadline } = require('./input/node.js');
@@ -353,7 +354,20 @@ function explain(message, code, adapted, { lineNumber = 0, columnNumber = 0 }) {
     return `[eval]:${number + 1}\n${lines[number]}\n${isPlace ? `${' '.repeat(columnNumber)}^\n` : ''}\n${message}`;
 }
 
-function evaluate(code) {
+// Whether it is one expression: the prompt of node takes `{ a: 1 }` for an object.
+function isObject(code) {
+    if (!/^\s*\{/.test(code) || /;\s*$/.test(code)) {
+        return false;
+    }
+    try {
+        return Boolean(new vm.Script(`(${code}\n)`));
+    } catch {
+        return false;
+    }
+}
+
+function evaluate(program) {
+    const code = echoes && isObject(program) ? `(${program}\n)` : program;
     const adapted = modules.adapt(code);
     session.post(
         'Runtime.evaluate',

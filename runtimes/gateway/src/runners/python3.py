@@ -456,7 +456,10 @@ class Kernel:
                 stream = io.TextIOWrapper(
                     Output(self.link, kind, fd),
                     encoding="utf-8",
-                    errors="backslashreplace",
+                    # As the interpreter has opened it, by the locale.
+                    errors=getattr(sys.__stdout__, "errors", None) or "strict"
+                    if fd == 1
+                    else "backslashreplace",
                     write_through=True,
                 )
                 setattr(sys, name, stream)

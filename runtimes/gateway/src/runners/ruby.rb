@@ -133,7 +133,7 @@ module SornaRunner
       begin
         code = take
         busy = true
-        value = scope.eval(code, 'snippet', 1)
+        value = scope.eval(code, '-e', 1)
         text = text_of(value, scope)
         busy = false
         echo(text) if text
@@ -197,5 +197,5 @@ end
 ENV['RUBYOPT'] = ENV.delete('SORNA_CHILDREN_RUBYOPT') if ENV.key?('SORNA_CHILDREN_RUBYOPT')
 STDOUT.sync = true
 STDERR.sync = true
-$PROGRAM_NAME = 'snippet'
+$PROGRAM_NAME = '-e'
 SornaRunner.serve(TOPLEVEL_BINDING)
