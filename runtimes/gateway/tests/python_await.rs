@@ -128,7 +128,7 @@ fn an_interrupt_ends_what_awaits() {
     ];
     for wait in waits {
         let outcome = client.run(&kernel, &format!("{interrupt}{wait}"));
-        assert_eq!(outcome.exit_code(), Some(1), "{wait}");
+        assert_eq!(outcome.exit_code(), Some(130), "{wait}");
         let (stdout, stderr) = outcome.finished();
         assert_eq!(stdout, "cleaned up\n", "{wait}: {stderr}");
         assert!(stderr.ends_with("KeyboardInterrupt\n"), "{wait}: {stderr}");

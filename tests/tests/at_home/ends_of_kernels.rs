@@ -122,7 +122,21 @@ fn exit_codes_of_kept_kernels_are_those_of_programs() {
         ),
         (
             "python3",
-            &[("raise SystemExit(7)", 7), ("1 / 0", 1), ("1", 0)],
+            &[
+                ("raise SystemExit(7)", 7),
+                ("1 / 0", 1),
+                ("raise KeyboardInterrupt", 130),
+                ("1", 0),
+            ],
+        ),
+        (
+            "ruby",
+            &[
+                ("raise 'x'", 1),
+                ("raise Interrupt", 130),
+                ("raise SignalException, 'TERM'", 143),
+                ("1", 0),
+            ],
         ),
     ] {
         if !need(home::command(language)[0]) {

@@ -54,6 +54,9 @@ const KEPT_ROWS: &[Row] = &[
     row("r", "if (sys.nframe() == 0) cat('main\\n') else cat('library\\n'); print(sys.calls()); print(sys.parents()); print(length(sys.frames())); traceback()"),
     row("r", "f <- function(n) { print(sys.calls()); print(sys.call(1)); print(identical(sys.frame(1), environment())); print(sys.parents()); parent.frame() }; print(f(1)); do.call('f', list(2))"),
     row("r", "g <- function(type = c('a', 'b')) match.arg(type); g(); h <- function(...) { print(match.call()); k <- function() c(sys.parent(), sys.nframe()); k() }; h(1, b = 2); sapply(1:2, function(i) sys.nframe())"),
+    row("r", "f <- function() { warning('w1'); cat('after\\n') }; f(); print(getOption('warn')); g <- function() for (i in 1:3) warning(paste('x', i)); g(); as.integer('z')"),
+    row("r", "h <- function() for (i in 1:60) warning(i); h(); print(length(warnings())); for (i in 1:12) warning('t'); suppressWarnings(warning('no'))"),
+    row("r", "options(warn = 1); k <- function() { warning('now'); cat('then\\n') }; k(); options(warn = 0); tryCatch(warning('caught'), warning = function(w) conditionMessage(w))"),
     row("r", "local(print(sys.nframe())); tryCatch(stop('x'), error = function(e) print(conditionCall(e))); r <- function(n) if (n > 0) r(n - 1) else length(sys.calls()); print(r(4)); print(eval(quote(sys.nframe())))"),
 ];
 

@@ -106,7 +106,7 @@ fn a_client_that_is_interrupted_by_another_one_stays() {
         until(&mut attached, "begun\n");
         kernel.interrupt().unwrap();
         while attached.next_event().unwrap().is_some() {}
-        assert_eq!(attached.result().unwrap().exit_code(), Some(1), "{way:?}");
+        assert_eq!(attached.result().unwrap().exit_code(), Some(130), "{way:?}");
 
         kernel.execute_detached(code).finish().unwrap();
         let mut attached = kernel.attach();

@@ -507,7 +507,7 @@ class Kernel:
         except SystemExit as exit:
             status = _exit_status(exit.code)
         except BaseException as error:
-            status = 130 if is_last and isinstance(error, KeyboardInterrupt) else 1
+            status = 130 if isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
             self.report(error)
         if is_last and "sorna_await" in sys.modules:

@@ -104,16 +104,49 @@ local({
             pmax(0L, as.integer(unlist(above(parents))) - below)
         })
     }
-    # Warnings of the snippet's own level are of no call.
+    # Warnings of the snippet's own level are of no call. R shows those that wait (`warn = 0`) only where it has run a whole
+    # expression itself.
+    warned <- list()
     run <- function(expression) withCallingHandlers(
         withVisible(eval(expression, globalenv())),
         warning = function(problem) {
-            if (identical(getOption("warn"), 1L) && is_own(conditionCall(problem))) {
+            level <- getOption("warn")
+            is_plain <- is.numeric(level) && length(level) == 1L && !is.na(level)
+            call <- conditionCall(problem)
+            if (is_plain && level == 1 && is_own(call)) {
                 cat("Warning: ", conditionMessage(problem), "\n", sep = "", file = stderr())
+                tryInvokeRestart("muffleWarning")
+            } else if (is_plain && level == 0) {
+                # As R, which counts no more.
+                if (length(warned) < 50L) {
+                    warning <- list(if (is_own(call)) NULL else call)
+                    names(warning) <- conditionMessage(problem)
+                    warned <<- c(warned, warning)
+                }
                 tryInvokeRestart("muffleWarning")
             }
         }
     )
+    # Shows the warnings that wait, as R does.
+    show_warnings <- function(before = "") {
+        count <- length(warned)
+        if (count == 0L) return()
+        all <- structure(warned, class = "warnings")
+        warned <<- list()
+        replace_base("warnings", function(...) structure(all, dots = list(...)))
+        text <- if (count <= 10L) {
+            # R itself ends those without a call with a space.
+            shown <- all
+            alone <- vapply(unclass(all), is.null, NA)
+            names(shown)[alone] <- paste0(names(shown)[alone], " ")
+            utils::capture.output(print(shown))
+        } else if (count < 50L) {
+            paste("There were", count, "warnings (use warnings() to see them)")
+        } else {
+            "There were 50 or more warnings (use warnings() to see the first 50)"
+        }
+        cat(before, paste0(text, "\n"), sep = "", file = stderr())
+    }
     evaluate <- function(code) {
         if (is_first) hide_calls()
         is_first <<- FALSE
@@ -141,6 +174,7 @@ local({
             } else if (value$visible) {
                 show_value(value$value)
             }
+            show_warnings()
         }
     }
     # A device that draws pictures, in place of the file that a program without a screen gets.
@@ -219,7 +253,7 @@ local({
     replace_base("commandArgs", function(trailingOnly = FALSE) {
         if (trailingOnly) character() else c(arguments()[1L], "--no-echo", "--no-restore")
     })
-    options(warn = 1L)
+    options(warn = 0L)
     put("+", "")
     # Between snippets, an interrupt must not end the runner.
     suspendInterrupts(repeat {
@@ -233,9 +267,11 @@ local({
             "0"
         }, error = function(problem) {
             show(problem)
+            show_warnings("In addition: ")
             "1"
         }, interrupt = function(condition) {
             cat("Interrupted\n", file = stderr())
+            show_warnings()
             "1"
         })
         if (!is.null(input)) close(input)

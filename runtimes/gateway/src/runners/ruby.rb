@@ -144,8 +144,9 @@ module SornaRunner
           # The interpreter shows it, after the hooks.
           raise
         end
-        show(e)
-        status = 1
+        # What ends a program like a signal says nothing, but for an interrupt.
+        show(e) if !e.is_a?(SignalException) || e.is_a?(Interrupt)
+        status = e.is_a?(SignalException) ? 128 + e.signo : 1
       ensure
         busy = last?
       end
