@@ -142,6 +142,14 @@ fn a_directory_runs_as_its_program() {
             ("one/data.csv", "1,2\n"),
             ("app/index.js", "console.log(require('./lib').x)\n"),
             ("app/lib.js", "exports.x = 7\n"),
+            ("named/package.json", r#"{"main": "./lib/start"}"#),
+            (
+                "named/lib/start.js",
+                "console.log('start', process.argv[2])\n",
+            ),
+            ("named/index.js", "console.log('not this')\n"),
+            ("plain/package.json", r#"{"name": "plain"}"#),
+            ("plain/index.js", "console.log('index')\n"),
             ("two/a.py", ""),
             ("two/b.py", ""),
         ],
@@ -156,6 +164,9 @@ fn a_directory_runs_as_its_program() {
     prints(directory.path(), &["python3", "one"], "tool\n");
     if need("node") {
         prints(directory.path(), &["nodejs", "app"], "7\n");
+        let named = ["nodejs", "named", "--", "x"];
+        prints(directory.path(), &named, "start x\n");
+        prints(directory.path(), &["nodejs", "plain"], "index\n");
     }
     let ran = run(directory.path(), "", &["python3", "two"]);
     assert_ne!(ran.code, Some(0));

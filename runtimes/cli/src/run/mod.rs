@@ -15,6 +15,7 @@ mod made;
 pub(crate) mod media;
 pub(crate) mod output;
 mod own_limit;
+mod package;
 mod peek;
 mod plan;
 mod program;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use sorna::UploadFile;
 
-use super::java;
 use super::words::{only, quote};
+use super::{java, package};
 use crate::failure::Failure;
 use crate::image::names_in;
 
@@ -335,6 +335,7 @@ impl Interpreter {
         };
         let in_the_language = || files.iter().filter(|file| self.looks_right(file));
         named(self.main)
+            .or_else(|| package::main_of(files).filter(|_| self.command == "node"))
             .or_else(|| named(self.index?))
             .or_else(|| only(in_the_language().map(UploadFile::name)))
     }
