@@ -421,7 +421,8 @@ fn what_a_program_makes_is_brought_back_and_what_was_uploaded_is_not() {
             .stdout_eq("done\n")
             .stderr_eq(
                 "∙ Made a b (2 bytes)\n∙ Made data.txt (7 bytes)\n∙ Made out/\n∙ Made out/deep/\n\
-                 ∙ Made out/deep/f (4 bytes)\n∙ Made out/empty/\n",
+                 ∙ Made out/deep/f (4 bytes)\n∙ Made out/empty/\n\
+                 ∙ Left out, since they are links or pipes, not files: link\n",
             );
         assert_eq!(lab.read("made/out/deep/f"), b"new\n");
         assert_eq!(lab.read("made/data.txt"), b"1\nmore\n");
@@ -438,7 +439,8 @@ fn what_a_program_makes_is_brought_back_and_what_was_uploaded_is_not() {
             .code(1)
             .stdout_eq("done\n")
             .stderr_eq(
-                "✘ made/a b exists already, and was not replaced.\n\
+                "∙ Left out, since they are links or pipes, not files: link\n\
+             ✘ made/a b exists already, and was not replaced.\n\
              ✘ made/data.txt exists already, and was not replaced.\n\
              ✘ made/out/deep/f exists already, and was not replaced.\n\
              ∙ To replace files, add --overwrite.\n",

@@ -1,6 +1,6 @@
 //! What a program has made or changed in its work directory: `--output` and `--show-files`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -108,6 +108,7 @@ impl<'a> Made<'a> {
                 return false;
             }
         };
+        let others: Vec<_> = now.1.difference(&before.1).cloned().collect();
         let made = now.since(&before);
         if self.arguments.show_files {
             for (path, entry) in &made {
@@ -123,6 +124,14 @@ impl<'a> Made<'a> {
             if made.is_empty() {
                 reporter.advice("The program made no files.");
             }
+        }
+        if !others.is_empty() {
+            let names: Vec<_> = others.iter().take(MOST).map(|path| safe(path)).collect();
+            let more = if others.len() > MOST { ", ..." } else { "" };
+            reporter.advice(format_args!(
+                "Left out, since they are links or pipes, not files: {}{more}",
+                names.join(", ")
+            ));
         }
         let Some(output) = &self.arguments.output else {
             return true;
@@ -188,9 +197,9 @@ impl Entry {
     }
 }
 
-/// The files and directories of a kernel, by their paths. Links are left out.
+/// The files and directories of a kernel, by their paths, and what is neither: links and pipes, which are left out.
 #[derive(Debug, Default)]
-struct Tree(BTreeMap<String, Entry>);
+struct Tree(BTreeMap<String, Entry>, BTreeSet<String>);
 
 impl Tree {
     fn of(kernel: &Kernel) -> Result<Self, Error> {
@@ -212,8 +221,11 @@ impl Tree {
                 "" => file.name.clone(),
                 directory => format!("{directory}/{}", file.name),
             };
-            let is_file = file.mode.starts_with('-');
-            if !(is_file || file.is_directory()) || file.name == CACHE || self.0.len() > MAX_FILES {
+            if file.name == CACHE || self.0.len() + self.1.len() > MAX_FILES {
+                continue;
+            }
+            if !(file.mode.starts_with('-') || file.is_directory()) {
+                self.1.insert(path);
                 continue;
             }
             self.0.insert(path.clone(), Entry::of(file));
@@ -264,7 +276,7 @@ mod tests {
             };
             (path.to_owned(), entry)
         };
-        Tree(entries.iter().map(entry).collect())
+        Tree(entries.iter().map(entry).collect(), BTreeSet::new())
     }
 
     #[test]
