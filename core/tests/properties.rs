@@ -400,7 +400,7 @@ proptest! {
 
     #[test]
     fn a_kernel_is_created_as_requested(
-        lang in ".{1,20}",
+        lang in ".{0,10}[^\\s].{0,10}",
         token in token(),
         memory in any::<Option<u64>>(),
         milliseconds in any::<Option<u64>>(),
