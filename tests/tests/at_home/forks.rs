@@ -36,7 +36,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "python3",
-        "import multiprocessing as m, threading\ndef leaf(): t = threading.Thread(target=lambda: print('thread of the leaf', flush=True)); t.start(); t.join()\ndef middle(): p = m.Process(target=leaf); p.start(); p.join()\nm.set_start_method('fork', True); ps = [m.Process(target=middle) for _ in range(3)]; [p.start() for p in ps]; [p.join() for p in ps]; print('end')",
+        "import multiprocessing as m, threading\ndef leaf(): t = threading.Thread(target=lambda: print('thread of the leaf', flush=True)); t.start(); t.join()\ndef middle(): p = m.Process(target=leaf); p.start(); p.join()\nm.set_start_method('fork', True); ps = [m.Process(target=middle) for _ in range(3)]; [(p.start(), p.join()) for p in ps]; print('end')",
     ),
     row(
         "python3",
