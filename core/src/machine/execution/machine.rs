@@ -26,6 +26,7 @@ use crate::moment::Moment;
 use crate::ops::{
     Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, Interrupt, RunMark,
 };
+use crate::problem::ProblemKind;
 use crate::retry::RetryPolicy;
 use crate::version::Dialect;
 
@@ -631,8 +632,12 @@ impl Execution {
     }
 
     fn failed(&mut self, error: Error) {
-        // Only managers fail to report what a program has done, and none of them knows marks.
-        let is_told = self.mark.is_some() && error.gateway().is_some();
+        // Of a gateway that knows marks, that is how a program ended, as its agent says: its kernel was restarted, say.
+        let reason = error
+            .gateway()
+            .filter(|response| response.kind() == Some(ProblemKind::KernelExecutionFailed))
+            .and_then(|response| response.problem()?.agent_details.as_ref()?.title.as_ref());
+        let is_told = self.mark.is_some() && reason.is_some();
         let next = match &mut self.conduct {
             Some(conduct) if !(is_told && conduct.is_running()) => conduct.failed(error),
             _ => Next::End(Err(error)),
