@@ -270,13 +270,16 @@ fn signal_handlers_may_raise_at_any_time() {
     let (stdout, _) = client.input(&kernel, "late").finished();
     assert_eq!(stdout, "gave up: ring\nagain? late\n");
 
-    // Between queries, the exception of a handler belongs to no snippet.
-    let code = "signal.setitimer(signal.ITIMER_REAL, .001)\nprint('set')";
-    client.run(&kernel, code).finished();
+    // Between queries, the exception of a handler belongs to no snippet. On a busy machine it may come within one.
+    let sets = |code| {
+        let outcome = client.run(&kernel, code);
+        let is_own = outcome.stderr.contains("TimeoutError: ring\n");
+        assert!(outcome.exit_code() == Some(0) || is_own, "{outcome:?}");
+    };
+    sets("signal.setitimer(signal.ITIMER_REAL, .001)\nprint('set')");
     for _ in 0..50 {
         // Some of the signals arrive together with the next snippet.
-        let code = "signal.setitimer(signal.ITIMER_REAL, .001)";
-        client.run(&kernel, code).finished();
+        sets("signal.setitimer(signal.ITIMER_REAL, .001)");
     }
     // The last signal may still interrupt a snippet, as it could in any program.
     let calm = "signal.signal(signal.SIGALRM, signal.SIG_IGN)";
