@@ -129,10 +129,12 @@ impl RunPlan {
         self
     }
 
-    /// Whether the interpreter of a temporary kernel is to end as its language does even if this run executes nothing: for one in
-    /// whose kernel others execute snippets before it [goes on](super::Run), such as the commands of a prompt. What the
-    /// interpreter does is then reported after [`KernelReady`](super::RunEvent::KernelReady), and its result is that of the run if
-    /// it has failed. That has no effect where the gateway does not know [`Execute::with_final`](crate::Execute::with_final).
+    /// Sets whether the interpreter of a temporary kernel ends as its language does, even if this run executes nothing. A prompt
+    /// needs that, whose snippets are executed by runs of their own in the same kernel.
+    ///
+    /// What the interpreter prints at its end is reported after [`KernelReady`](super::RunEvent::KernelReady). If it fails, its
+    /// result is that of the run. Without effect on gateways that do not know
+    /// [`Execute::with_final`](crate::Execute::with_final).
     #[must_use]
     pub fn with_interpreter_end(mut self, ends: bool) -> Self {
         self.ends_interpreter = ends;

@@ -80,11 +80,12 @@ impl RunMark {
 
     /// Of an execution that attaches: it starts nothing, and takes over what runs in the kernel, whoever started it.
     ///
-    /// It gets the output that the gateway has kept and knows of no client to have received, then what is printed from then
-    /// on, questions for input, and the end. If the program has ended already, but no client has received its end, it gets
-    /// that. If there is none of this, the response is an error: [`is_nothing_to_attach`](crate::GatewayError::is_nothing_to_attach).
-    /// A client that has waited for the program until now gets an error, too:
-    /// [`is_taken_over`](crate::GatewayError::is_taken_over).
+    /// First comes output that the gateway has kept because no client is known to have received it. Then come new output,
+    /// questions for input, and the end. The end also comes if the program has ended, but no client has received that.
+    ///
+    /// If nothing is left to receive, the response is an error:
+    /// [`is_nothing_to_attach`](crate::GatewayError::is_nothing_to_attach). A client that was waiting for the program gets an
+    /// error as well: [`is_taken_over`](crate::GatewayError::is_taken_over).
     ///
     /// The request is a query without code.
     ///
@@ -102,9 +103,9 @@ impl RunMark {
     /// Sets whether the execution starts without a client: then the response comes as soon as it has started, with the status
     /// `continued` and no output, and no request continues it. Any client may [attach](Self::of_attached) later.
     ///
-    /// Until then nothing holds the program up. The gateway keeps the latest output (1 MiB by default), drops older output, and
-    /// tells whoever attaches how many bytes were dropped. A batch goes on with its next step, and the kernel does not become
-    /// idle. A program that asks for input waits for it until its time limit.
+    /// Until then, the program does not wait for a client to read its output. The gateway keeps the last 1 MiB (by default), and
+    /// tells the client that attaches how many earlier bytes are lost. A batch continues with its next step, and the kernel does
+    /// not count as idle. A program that asks for input waits for it until its time limit.
     ///
     /// For gateways that offer [`Execute::ATTACH`](super::Execute::ATTACH): others execute it as any.
     #[must_use]
@@ -113,7 +114,7 @@ impl RunMark {
         self
     }
 
-    /// Sets whether a program that is executed over a WebSocket goes on when that connection ends; otherwise it is interrupted.
+    /// Sets whether a program that runs over a WebSocket keeps running when that connection ends. Otherwise it is interrupted.
     /// The same client may continue it by a request that says how many results it has [`received`](Self::received), and any
     /// client may [attach](Self::of_attached). Until then it runs as if it had started
     /// [without a client](Self::with_detached).
@@ -170,11 +171,11 @@ impl RunMark {
         self
     }
 
-    /// Says that this execution goes on with the standard input of others, of which the first has this ID, as several
-    /// statements of one program do: what those have been given and have not read is for this one, unless an execution with
-    /// another input has started meanwhile. Without this, that is dropped, and an execution begins with empty input.
+    /// Makes this execution share the standard input of earlier ones, the first of which has this ID. It gets what they were
+    /// given and have not read, unless an execution with other input has started in between. Without this, an execution begins
+    /// with empty input, and what is unread is dropped.
     ///
-    /// Gateways that know marks, but not this, ignore it, and drop it.
+    /// Gateways that know marks, but not this, ignore it.
     #[must_use]
     pub fn with_input_of(mut self, first: Option<String>) -> Self {
         self.input_of = first;

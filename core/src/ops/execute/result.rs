@@ -178,8 +178,8 @@ impl ExecutionResult {
     /// Whether the interpreter has ended with the snippet (`restarted`), so that its state, such as variables, is lost: the next
     /// snippet runs in a new one. `None` if the gateway does not say that it has.
     ///
-    /// An extension of the gateway of this project, in both dialects: there, `None` means that the interpreter goes on. From
-    /// others it means that this is unknown.
+    /// This is an extension of the gateway of this project, in both dialects. There, `None` means that the interpreter is still
+    /// the same. Other gateways never say it, so from them `None` means that nothing is known.
     #[must_use]
     pub fn has_restarted(&self) -> Option<bool> {
         self.options.get("restarted").and_then(Value::as_bool)

@@ -8,7 +8,6 @@ use sorna::RunEvent;
 use sorna::blocking::{Canceller, Run};
 
 use super::Session;
-use super::input::Keyboard;
 use super::snippet::Snippet;
 use super::watch::Program;
 use crate::reporter::Reporter;
@@ -27,14 +26,7 @@ impl Session<'_> {
         program.runs_in(Some(self.kernel()));
         self.watch.runs(Arc::clone(&program));
         let silence = Silence::watch(run.canceller(), self.reporter.clone());
-        let mut snippet = Snippet {
-            run,
-            program,
-            keyboard: Keyboard::default(),
-            has_errors: false,
-            record: None,
-            problem: None,
-        };
+        let mut snippet = Snippet::new(run, program);
         self.output.set_carried(snippet.run.carries_bytes());
         loop {
             match snippet.run.next_event() {

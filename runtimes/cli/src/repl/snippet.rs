@@ -46,6 +46,19 @@ pub(super) struct Snippet {
     pub(super) problem: Option<String>,
 }
 
+impl Snippet {
+    pub(super) fn new(run: Run, program: Arc<Program>) -> Self {
+        Self {
+            run,
+            program,
+            keyboard: Keyboard::default(),
+            has_errors: false,
+            record: None,
+            problem: None,
+        }
+    }
+}
+
 impl Session<'_> {
     /// Runs it, and shows what it does. Afterwards [`Session::stopped`] says whether to leave.
     pub(super) fn run(&mut self, code: String) {
@@ -57,14 +70,7 @@ impl Session<'_> {
         let run = self.target.client.run(plan);
         let program = Arc::new(Program::new(run.canceller()));
         self.watch.runs(Arc::clone(&program));
-        let mut snippet = Snippet {
-            run,
-            program,
-            keyboard: Keyboard::default(),
-            has_errors: false,
-            record: None,
-            problem: None,
-        };
+        let mut snippet = Snippet::new(run, program);
         loop {
             match snippet.run.next_event() {
                 Ok(Some(event)) => {
