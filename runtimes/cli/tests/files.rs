@@ -2,8 +2,10 @@
 
 mod support;
 
-use std::process::Command;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use sorna_gateway::{GatewayConfig, RunningGateway};
 use tempfile::TempDir;
 
@@ -452,6 +454,38 @@ fn what_a_program_makes_is_brought_back_and_what_was_uploaded_is_not() {
         ))
         .success();
         assert_eq!(lab.read("made/a b"), b"y\n");
+    });
+}
+
+#[test]
+fn it_is_brought_back_after_ctrl_c() {
+    Lab::both(|lab| {
+        let code = "echo part > file; echo begun; sleep 1000";
+        for (directory, token) in [("stopped", None), ("kept", Some("stopped-in-a-test"))] {
+            let mut arguments = vec!["run", "--output", directory, "bash", "-c", code];
+            if let Some(token) = token {
+                arguments.splice(1..1, ["-t", token]);
+            }
+            let mut running = lab.sorna(&arguments);
+            running.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut running = running.spawn().expect("sorna runs");
+            let mut begun = [0; 6];
+            let stdout = running.stdout.as_mut().expect("a pipe");
+            stdout.read_exact(&mut begun).expect("output");
+            let id = i32::try_from(running.id()).expect("an ID");
+            let id = Pid::from_raw(id).expect("an ID");
+            kill_process(id, Signal::INT).expect("it lives");
+            let output = running.wait_with_output().expect("it ends");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(130), "{stderr}");
+            assert!(stderr.contains("Saved 1 file to"), "{stderr}");
+            assert_eq!(lab.read(&format!("{directory}/file")), b"part\n");
+        }
+        // What cannot be written is known before anything runs.
+        check(lab.sorna(&["run", "--output", "/proc/none", "bash", "-c", "echo ran"]))
+            .code(2)
+            .stdout_eq("")
+            .stderr_eq("✘ cannot create the directory /proc/none (from --output): [..]\n");
     });
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use sorna_gateway::RunningGateway;
+use sorna_test_tools::need;
 
 use support::{backend_at, check, gateway, here, sorna, sorna_at, stub, wait};
 
@@ -17,6 +18,53 @@ type At = fn(&Path, &RunningGateway) -> Command;
 fn signal(child: &Child) {
     let id = i32::try_from(child.id()).expect("an ID");
     kill_process(Pid::from_raw(id).expect("an ID"), Signal::INT).expect("it lives");
+}
+
+#[test]
+fn ctrl_c_interrupts_a_program_that_has_printed_nothing() {
+    for at in [sorna_at, backend_at] {
+        let gateway = gateway();
+        let directory = here();
+        let sorna = |arguments: &[&str]| {
+            let mut command = at(directory.path(), &gateway);
+            command.args(arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        };
+        for (lang, define, long, use_it) in [
+            (
+                "python3",
+                "x = 41",
+                "open('begun', 'w').close()\nwhile True: pass",
+                "print(x + 1)",
+            ),
+            ("bash", "x=41", "touch begun; sleep 1000", "echo $((x + 1))"),
+            (
+                "nodejs",
+                "x = 41",
+                "require('fs').writeFileSync('begun', ''); for (;;);",
+                "console.log(x + 1)",
+            ),
+        ] {
+            if !need(if lang == "nodejs" { "node" } else { lang }) {
+                continue;
+            }
+            let token = format!("silent-of-{lang}");
+            let mut running = sorna(&["run", "-t", &token, lang, "-c", define, "-c", long])
+                .spawn()
+                .expect("sorna runs");
+            support::eventually("it runs", || {
+                let listed = sorna(&["ls", &token]).output().expect("sorna runs");
+                String::from_utf8_lossy(&listed.stdout).contains("begun")
+            });
+            signal(&running);
+            assert_eq!(wait(&mut running).code(), Some(130), "{lang}");
+            check(sorna(&["run", "-q", "-t", &token, lang, "-c", use_it]))
+                .success()
+                .stdout_eq("42\n");
+        }
+        gateway.stop();
+    }
 }
 
 #[test]

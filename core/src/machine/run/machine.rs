@@ -501,7 +501,7 @@ impl Run {
         let mark = RunMark::default()
             .with_time_limit(self.time_limit)
             .with_unclaimed(!self.temporary)
-            .with_persistence(self.attaches && !self.temporary)
+            .with_persistence(self.attaches)
             .with_detached(self.is_detached && self.executions.len() == 0)
             .with_piped_input(self.is_piped)
             .with_input_of(self.input_of.clone());

@@ -617,6 +617,10 @@ fn executions_are_marked_where_the_gateway_recognizes_them() {
         executed(&mut run)
     };
     let body = |extensions: &str| executed_with(plan.clone(), extensions);
+    // A connection that breaks ends no program, also in a kernel that is not kept.
+    let temporary = RunPlan::temporary("python3", ["1"]);
+    let persists = executed_with(temporary, r#""runs", "attach""#);
+    assert!(persists.contains(r#""persists":true"#), "{persists}");
     assert_eq!(body(r#""final""#), r#"{"mode":"query","code":"1"}"#);
     let marked = body(r#""final", "runs""#);
     assert!(

@@ -1,6 +1,7 @@
 //! What a program has made or changed in its work directory: `--output` and `--show-files`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -56,6 +57,13 @@ impl<'a> Made<'a> {
     pub(super) fn new(arguments: &'a MadeArgs, target: &'a Target) -> Result<Self, Failure> {
         if let Some(output) = &arguments.output {
             check_directory(output, "--output")?;
+            // What cannot be written must be known before there is something to be lost.
+            fs::create_dir_all(output).map_err(|error| {
+                Failure::usage(format!(
+                    "cannot create the directory {} (from --output): {error}",
+                    output.display()
+                ))
+            })?;
         }
         Ok(Self {
             arguments,
@@ -65,7 +73,7 @@ impl<'a> Made<'a> {
     }
 
     /// Whether there is something to do.
-    fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         self.arguments.output.is_some() || self.arguments.show_files
     }
 

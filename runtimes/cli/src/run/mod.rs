@@ -163,9 +163,15 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let run = target.client.run(plan);
     let canceller = run.canceller();
     let stop_waiting = wake.clone();
+    let saves = made.is_wanted();
     work.begin(move || {
-        // If this fails, the run tries again and reports the outcome.
-        let _ = canceller.cancel();
+        if saves {
+            // The files are to be fetched before.
+            canceller.stop();
+        } else {
+            // If this fails, the run tries again and reports the outcome.
+            let _ = canceller.cancel();
+        }
         let _ = stop_waiting.send(Wake::Stopped);
     });
     let asked = arguments.limits.exec_timeout;
@@ -447,9 +453,10 @@ impl Session<'_> {
         exit
     }
 
-    /// Looks at what the program has made, unless the command was stopped.
+    /// Looks at what the program has made. If the command was stopped, too: a temporary kernel is gone afterwards. A second
+    /// signal ends that at once.
     fn end_files(&mut self) {
-        if let (Some(kernel), None) = (&self.ready, self.stopped.signal()) {
+        if let Some(kernel) = &self.ready {
             let kernel = self.target.client.kernel(kernel.clone());
             self.is_brought &= self.made.end(&kernel, &mut self.reporter);
         }

@@ -304,15 +304,7 @@ impl<T: Transport + 'static> Canceller<T> {
     ///
     /// The kernel could not be destroyed by this call; the run will try again.
     pub async fn cancel(&self) -> Result<(), Error> {
-        let (kernel, waker) = {
-            let mut shared = lock(&self.shared);
-            shared.cancelled = true;
-            (shared.kernel.clone(), shared.waker.take())
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        let Some(kernel) = kernel else {
+        let Some(kernel) = self.mark_cancelled() else {
             return Ok(());
         };
         let caller = self.client.caller().await?;
@@ -330,6 +322,22 @@ impl<T: Transport + 'static> Canceller<T> {
             Err(Error::Gateway(error)) if Destroy::is_gone(version, &error) => Ok(()),
             result => result.map(|_| ()),
         }
+    }
+
+    /// Ends the run once the response that it waits for has come, which gateways hold for up to 2 s. A temporary kernel is
+    /// destroyed by the run itself, after [`RunEvent::CleaningUp`]: until then, files can be fetched from it.
+    pub fn stop(&self) {
+        let _ = self.mark_cancelled();
+    }
+
+    /// The temporary kernel, if there is one.
+    fn mark_cancelled(&self) -> Option<KernelId> {
+        let mut shared = lock(&self.shared);
+        shared.cancelled = true;
+        if let Some(waker) = shared.waker.take() {
+            waker.wake();
+        }
+        shared.kernel.clone()
     }
 }
 

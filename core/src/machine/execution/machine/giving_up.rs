@@ -54,6 +54,8 @@ impl Execution {
             }
             State::Opening(opening) if opening.request.is_none() => return,
             State::Opening(_) => false,
+            // The first message, which comes at once, says that it runs. Until then, another one may.
+            State::Listening if self.persists && !self.has_turn && !self.awaits_turn() => return,
             // One that waits for its turn must not interrupt what runs; closing the WebSocket ends it.
             State::Listening if self.mark.is_some() => self.has_turn,
             State::Listening => self.stream.as_ref().is_some_and(|it| it.has_started()),

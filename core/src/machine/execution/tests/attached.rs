@@ -134,6 +134,32 @@ fn that_there_is_nothing_to_attach_to_and_that_another_client_attached_is_clear(
 }
 
 #[test]
+fn a_silent_program_that_persists_is_interrupted_once_it_is_known_to_run() {
+    let mark = RunMark::default().with_persistence(true);
+    let run = marked("1", mark, ApiVersion::V9_20250722).with_streaming(streaming());
+    let mut run = Driver::new(run);
+    run.opens(OPEN);
+    run.is_open();
+    run.sends_text();
+    // Another one may run yet.
+    run.machine.give_up();
+    run.waits();
+    run.hears(
+        r#"{"status": "continued", "exitCode": null, "options": null, "files": [], "console": []}"#,
+    );
+    run.sends("POST /session/k1/interrupt");
+    run.answers(reply(204, ""));
+    run.hears(
+        r#"{"status": "finished", "exitCode": 1, "options": null, "files": [], "console": []}"#,
+    );
+    run.closes();
+    match run.done() {
+        Ok(result) => assert_eq!(result.exit_code(), Some(1)),
+        Err(error) => assert!(matches!(error, Error::Aborted(it) if it.is_freed)),
+    }
+}
+
+#[test]
 fn what_the_gateway_does_not_offer_is_refused_before_anything_is_sent() {
     for (version, line) in VERSIONS {
         let detached = RunMark::default().with_detached(true);

@@ -26,6 +26,8 @@ use crate::sessions::{RunError, RunReply, Session};
 
 /// How often output is sent while a program runs.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// After what time a client is told that its program runs, whether that has printed something or not.
+const BEGINNING: Duration = Duration::from_millis(20);
 /// How long to wait for a client that has not received all of the output yet.
 const SLOW_TIME: Duration = Duration::from_secs(60);
 /// For how long a client may still receive what it has been sent once another one has taken its run over.
@@ -236,11 +238,17 @@ async fn run(
     let peer = line.peer.clone();
     let until = Instant::now() + patience;
     loop {
+        // Its client can only interrupt what it knows to run.
+        let says_begin = mark.as_ref().is_some_and(|mark| mark.persists);
+        let interval = match &mark {
+            Some(mark) if says_begin && !mark.waits => BEGINNING,
+            _ => INTERVAL,
+        };
         let executed = session.execute(
             &entry.kernel,
             &request,
             mark.as_ref().map(|mark| (mark, &peer)),
-            INTERVAL,
+            interval,
             &count,
         );
         let Some(executed) = with_client(line, &mut typed, executed).await else {
@@ -264,7 +272,9 @@ async fn run(
             entry.kernel.pass_on(&mark);
         }
         let is_news = !reply.console.is_empty() || reply.status != ExecutionStatus::Continued;
-        if (is_news || is_detached) && line.report(entry, &mut reply, confirms).await.is_none() {
+        if (is_news || is_detached || says_begin)
+            && line.report(entry, &mut reply, confirms).await.is_none()
+        {
             return abandon(line, session, entry, &run_id).await;
         }
         if reply.status.is_end() || is_detached {
