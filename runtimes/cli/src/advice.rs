@@ -422,6 +422,14 @@ fn language_advice(target: &Target, lang: &str) -> Option<String> {
         let aliases = language.aliases.iter().map(String::as_str);
         aliases.chain([language.name.as_str()])
     });
+    let usual = USUAL.iter().find(|(name, _)| *name == lang);
+    if let Some((_, meant)) = usual
+        && languages.iter().any(|language| {
+            language.name == *meant || language.aliases.iter().any(|alias| alias == meant)
+        })
+    {
+        return Some(format!("Did you mean {meant}?"));
+    }
     // A name of one letter is similar to every name that contains it.
     Some(match nearest(lang, known.filter(|name| name.len() > 1)) {
         Some(meant) => format!("Did you mean {meant}?"),
@@ -432,6 +440,19 @@ fn language_advice(target: &Target, lang: &str) -> Option<String> {
         None => "List the gateway's languages with `sorna langs`.".to_owned(),
     })
 }
+
+/// Other names of languages, by the ending of their files for instance.
+const USUAL: &[(&str, &str)] = &[
+    ("js", "nodejs"),
+    ("py", "python3"),
+    ("rb", "ruby"),
+    ("pl", "perl"),
+    ("sh", "bash"),
+    ("shell", "bash"),
+    ("zsh", "bash"),
+    ("c++", "cpp"),
+    ("golang", "go"),
+];
 
 fn tls_advice(target: &Target) -> String {
     let file = target.settings.as_ref().and_then(|s| s.ca_file.as_ref());

@@ -45,7 +45,7 @@ impl Terms {
         let languages = languages.join(", ");
         (!languages.is_empty()).then(|| {
             format!(
-                "This token has another {} already, of {languages}: each language has its own, with variables and files of its own.",
+                "This token has another {} already, of {languages}: each language has its own, with variables and files of its own. Other commands need its ID.",
                 self.kernel
             )
         })

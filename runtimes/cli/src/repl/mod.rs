@@ -164,6 +164,7 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
             was_ready: false,
             attaches: false,
             left_limit: None,
+            name: token.as_str(),
         };
         let signal = stopped.signal().map(Exit::of_signal);
         let exit = finish(&mut reporter, &report, None, signal, task);

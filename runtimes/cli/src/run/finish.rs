@@ -98,6 +98,8 @@ pub(crate) struct Task<'a> {
     pub(crate) attaches: bool,
     /// The time limit of a program that goes on without this command, if nobody has asked for it.
     pub(crate) left_limit: Option<Duration>,
+    /// What other commands call the kernel: its ID, where its token stands for several.
+    pub(crate) name: &'a str,
 }
 
 /// Reports how it ended.
@@ -180,7 +182,7 @@ pub(crate) fn finish(
 /// What to do about a kernel that is busy with another execution.
 fn busy_advice(kernel: &KernelId, task: Task<'_>) -> String {
     let see = match task.attaches {
-        true => format!("see it with `sorna attach {}`, ", task.token),
+        true => format!("see it with `sorna attach {}`, ", task.name),
         false => String::new(),
     };
     format!(
@@ -194,14 +196,20 @@ fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Tas
         return Exit::SUCCESS;
     };
     if result.status == ExecutionStatus::Continued {
-        let (noun, token) = (task.target.terms().kernel, task.token);
+        let (terms, name) = (task.target.terms(), task.name);
         reporter.clear();
         reporter.info(format_args!(
-            "The program runs in the {noun}. See it with `sorna attach {token}`."
+            "The program runs in the {}. See it with `sorna attach {name}`.",
+            terms.kernel
         ));
         if let Some(limit) = task.left_limit {
+            let change = if terms == Terms::KERNEL {
+                "--exec-timeout sets another one, such as --exec-timeout 1h."
+            } else {
+                "Who runs the gateway can change it (`sorna serve --exec-timeout`)."
+            };
             reporter.info(format_args!(
-                "It is killed after {}, the time limit that the gateway sets. --exec-timeout sets another one, such as --exec-timeout 1h.",
+                "It is killed after {}, the time limit that the gateway sets. {change}",
                 time(limit.as_secs_f64() * 1000.0)
             ));
         }

@@ -208,6 +208,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         is_marked: false,
         attaches: false,
         ready: None,
+        has_others: false,
         over_limit: None,
         silence,
         limit,
@@ -334,6 +335,8 @@ struct Session<'p> {
     attaches: bool,
     /// The kernel, once it is there.
     ready: Option<KernelId>,
+    /// Whether its token stands for others as well.
+    has_others: bool,
     /// If the program exceeded its time limit.
     over_limit: Option<OverLimit>,
     silence: Silence,
@@ -400,6 +403,10 @@ impl Session<'_> {
             }
         }
         self.end_files();
+        let name = match &self.ready {
+            Some(kernel) if self.has_others => kernel.to_string(),
+            _ => self.token.to_string(),
+        };
         let Some(report) = self.run.into_report() else {
             unreachable!("a run ends with a report")
         };
@@ -441,6 +448,7 @@ impl Session<'_> {
             was_ready: self.ready.is_some(),
             attaches: self.attaches,
             left_limit,
+            name: &name,
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
         let (program, dialect, is_marked) = (self.program, self.dialect, self.is_marked);
@@ -599,6 +607,7 @@ impl Session<'_> {
             RunEvent::KernelReady(kernel) => {
                 self.output.set_carried(self.run.carries_bytes());
                 self.ready = Some(kernel.clone());
+                self.has_others = !self.run.other_languages().is_empty();
                 if self.temporary {
                     self.kept.created(self.target, &kernel, self.dialect);
                 }

@@ -200,8 +200,25 @@ fn hint_at_arguments(failure: Failure, arguments: &RunArgs) -> Failure {
                 .into(),
             ),
         },
+        (None, Some(0)) if looks_like_code(&arguments.files[0]) => Failure::Usage {
+            message: chain(&error),
+            advice: Some(
+                format!(
+                    "Code is given with -c: sorna run {} -c {}",
+                    quoted(&arguments.lang),
+                    rest(0)
+                )
+                .into(),
+            ),
+        },
         _ => Failure::Files(error),
     }
+}
+
+/// Whether it is hardly the name of a file.
+fn looks_like_code(file: &Path) -> bool {
+    let text = file.to_string_lossy();
+    text.contains(['(', ';', '=', '"', '\'', '\n', '$'])
 }
 
 fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {

@@ -124,6 +124,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             was_ready: false,
             attaches: false,
             left_limit: None,
+            name: token.as_str(),
         };
         if temporary::has_ended(&report) {
             kept.is_gone();

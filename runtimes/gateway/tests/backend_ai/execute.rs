@@ -340,7 +340,7 @@ fn an_interrupt_ends_the_run_and_keeps_the_interpreter() {
     let last = client.finish("stop", result);
     assert_eq!(
         (&last["status"], &last["exitCode"]),
-        (&json!("finished"), &json!(1))
+        (&json!("finished"), &json!(130))
     );
     assert!(
         text(&last, "stderr").contains("KeyboardInterrupt"),
@@ -360,7 +360,7 @@ fn an_interrupt_ends_the_run_and_keeps_the_interpreter() {
         "stop",
         &json!({"mode": "continue", "runId": asked["runId"]}),
     );
-    assert_eq!(client.finish("stop", last)["exitCode"], 1);
+    assert_eq!(client.finish("stop", last)["exitCode"], 130);
     let code = "print('begun', flush=True); import subprocess; subprocess.run(['sleep', '1000'])";
     let mut result = client.execute(
         "stop",
@@ -376,7 +376,7 @@ fn an_interrupt_ends_the_run_and_keeps_the_interpreter() {
             .0,
         204
     );
-    assert_eq!(client.finish("stop", result)["exitCode"], 1);
+    assert_eq!(client.finish("stop", result)["exitCode"], 130);
     assert_eq!(text(&client.run("stop", "print(x)"), "stdout"), "41\n");
 }
 

@@ -109,8 +109,8 @@ fn a_session_is_reached_by_name_and_by_id() {
 fn check_types(info: &Value) {
     for (name, value) in info.as_object().unwrap() {
         let is_right = match name.as_str() {
-            // The last is an extension: times in ms as well.
-            "age" | "numQueriesExecuted" | "idle" => value.is_u64(),
+            // The last two are extensions: times in ms as well.
+            "age" | "numQueriesExecuted" | "idle" | "queryTimeout" => value.is_u64(),
             "lastStat" | "idleChecks" => value.is_object(),
             "statusData" | "terminationTime" => value.is_null(),
             "creationTime" => value.as_str().unwrap().contains('T'),

@@ -45,7 +45,10 @@ pub(super) fn of(context: &Context, session: &Session) -> Value {
     if let Some(busy) = kernel.as_ref().and_then(KernelInfo::busy) {
         info["busy"] = json!(busy);
     }
-    // Managers do not say this either.
+    // Managers do not say these either.
+    if let Some(limit) = kernel.as_ref().and_then(KernelInfo::exec_timeout) {
+        info["queryTimeout"] = json!(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    }
     if let Some(idle) = kernel.as_ref().and_then(KernelInfo::idle) {
         info["idle"] = json!(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX));
     }
