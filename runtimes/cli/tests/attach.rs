@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sorna_gateway::RunningGateway;
+use sorna_test_tools::need;
 
 use support::{backend_at, check, gateway, here, sorna_at, stub, wait, write};
 
@@ -109,6 +110,42 @@ fn what_was_started_is_seen_later_with_its_exit_code() {
             );
         }
         lab.gateway.stop();
+    }
+}
+
+#[test]
+fn a_build_that_failed_says_so() {
+    if !need("gcc") {
+        return;
+    }
+    let wrong = "int main(void) { return nothing; }\n";
+    let failing = "int main(void) { return 1; }\n";
+    for (name, text, options, end) in [
+        (
+            "main.c",
+            wrong,
+            &["c"][..],
+            "✘ Build failed with exit code 1.\n",
+        ),
+        (
+            "main.sh",
+            "echo hi\n",
+            &["--build", "exit 7", "--exec", "true", "bash"],
+            "✘ Build failed with exit code 7.\n",
+        ),
+        // It is the program that fails.
+        ("main.c", failing, &["c"], "✔ Build finished.\n"),
+    ] {
+        for lab in Lab::both() {
+            write(lab.directory.path(), &[(name, text)]);
+            let begin = ["run", "-q", "-t", TOKEN, "--detach"];
+            check(lab.sorna(&[&begin, options, &[name]].concat())).success();
+            let attached = lab.sorna(&["attach", TOKEN]).output().expect("sorna");
+            let errors = String::from_utf8(attached.stderr).expect("text");
+            assert!(errors.ends_with(end), "{options:?}: {errors}");
+            assert_ne!(attached.status.code(), Some(0), "{options:?}");
+            lab.gateway.stop();
+        }
     }
 }
 

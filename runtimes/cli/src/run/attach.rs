@@ -351,5 +351,10 @@ fn end(result: &ExecutionResult, reporter: &mut Reporter) -> Exit {
     if result.status == ExecutionStatus::ExecTimeout {
         return Exit::TIMEOUT;
     }
-    Exit::of_program(result.exit_code().unwrap_or(0))
+    let code = result.exit_code().unwrap_or(0);
+    // In Sorna v2; in Backend.AI the build's end is an event of its own.
+    if code != 0 && result.exceeded().is_none() && result.step() == Some("build") {
+        reporter.fail(format_args!("Build failed with exit code {code}."));
+    }
+    Exit::of_program(code)
 }
