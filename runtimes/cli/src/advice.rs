@@ -14,6 +14,7 @@ use crate::nearest::nearest;
 use crate::release::release;
 use crate::reporter::Reporter;
 use crate::settings::Setting;
+use crate::spoken::end_reason;
 use crate::target::Target;
 use crate::terms::Terms;
 use crate::values::is_id;
@@ -140,7 +141,8 @@ pub(crate) fn show_error_of(
 ) {
     let is_unknown =
         error.gateway().and_then(GatewayError::kind) == Some(ProblemKind::KernelNotFound);
-    if is_unknown && !is_id(id.as_str()) {
+    // Of what has ended, the gateway has said so.
+    if is_unknown && !is_id(id.as_str()) && end_reason(error).is_none() {
         reporter.fail(message(error));
         reporter.advice(format_args!(
             "{id} was taken as a {} ID. {otherwise}",

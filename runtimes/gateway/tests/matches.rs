@@ -5,7 +5,7 @@ mod common;
 
 use common::{Client, gateway_with};
 use sorna_core::{
-    AccessKey, Credentials, KernelId, MatchSessions, SecretKey, SessionSummary, SessionToken,
+    AccessKey, Credentials, Info, KernelId, MatchSessions, SecretKey, SessionSummary, SessionToken,
 };
 
 fn find(client: &Client, text: &str) -> Vec<SessionSummary> {
@@ -54,4 +54,36 @@ fn kernels_are_found_by_token_and_by_id_and_only_by_their_key() {
     assert_eq!(left.len(), 1);
     assert_eq!((&left[0].id, &*left[0].status), (&perl, "RUNNING"));
     assert_eq!(gateway.stats().kernels, 2, "none was created");
+}
+
+#[test]
+fn requests_by_token_are_told_why_its_last_kernel_ended() {
+    let pair = |key: &str| {
+        let secret = SecretKey::new("secret").unwrap();
+        Credentials::new(AccessKey::new(key).unwrap(), secret)
+    };
+    let gateway = gateway_with(|config| config.with_credentials([pair("KEYONE"), pair("KEYTWO")]));
+    let (client, stranger) = (Client::with_key(&gateway, 0), Client::with_key(&gateway, 1));
+    let why = |client: &Client, text: &str| {
+        let info = Info::new(KernelId::new(text).unwrap());
+        client.call(&info).unwrap_err().to_string()
+    };
+    let words = "the kernel was destroyed by a request";
+    for text in ["my-token", "a/b c d é", "q29ybmVyLXN0b25lLWlkcw"] {
+        let token = || SessionToken::new(text).unwrap();
+        assert!(!why(&client, text).contains(words), "{text}");
+        let bash = client.create_as("bash", token());
+        assert!(!why(&client, text).contains(words), "{text}");
+        let perl = client.create_as("perl", token());
+        client.destroy(&perl);
+        // There is one.
+        assert!(!why(&client, text).contains(words), "{text}");
+        client.destroy(&bash);
+        assert!(why(&client, text).contains(words), "{text}");
+        assert!(!why(&stranger, text).contains(words), "{text}");
+        let bash = client.create_as("bash", token());
+        assert!(!why(&client, text).contains(words), "{text}");
+        client.destroy(&bash);
+    }
+    assert_eq!(gateway.stats().kernels, 0);
 }

@@ -34,11 +34,13 @@ pub(super) struct Ended(VecDeque<Late>);
 
 /// A kernel that has ended.
 #[derive(Debug)]
-struct Late {
-    id: KernelId,
-    owner: String,
-    cause: Cause,
-    log: Option<Arc<Log>>,
+pub(super) struct Late {
+    pub(super) id: KernelId,
+    pub(super) owner: String,
+    /// In Sorna v2, the client's own name for it.
+    pub(super) token: Option<String>,
+    pub(super) cause: Cause,
+    pub(super) log: Option<Arc<Log>>,
 }
 
 impl Cause {
@@ -68,14 +70,8 @@ impl Cause {
 }
 
 impl Ended {
-    pub(super) fn note(&mut self, id: KernelId, owner: String, cause: Cause, log: Arc<Log>) {
-        let log = Some(log);
-        self.0.push_back(Late {
-            id,
-            owner,
-            cause,
-            log,
-        });
+    pub(super) fn note(&mut self, late: Late) {
+        self.0.push_back(late);
         if let Some(old) = self.0.iter_mut().rev().nth(WITH_LOGS) {
             old.log = None;
         }
@@ -87,6 +83,13 @@ impl Ended {
     /// Why a kernel of this key has ended, if that is known.
     pub(super) fn cause(&self, owner: &str, id: &KernelId) -> Option<&Cause> {
         self.find(owner, id).map(|late| &late.cause)
+    }
+
+    /// Why the last kernel of this key with this session token has ended, if that is known.
+    pub(super) fn cause_by_token(&self, owner: &str, token: &str) -> Option<&Cause> {
+        let mut all = self.0.iter().rev();
+        let last = all.find(|it| it.token.as_deref() == Some(token) && it.owner == owner);
+        last.map(|late| &late.cause)
     }
 
     /// What a kernel of this key printed that has ended, if that is known.

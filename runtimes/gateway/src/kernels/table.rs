@@ -10,7 +10,7 @@ use sorna_core::{KernelId, LanguageInfo, ProblemKind};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::ended::{Cause, Ended};
+use super::ended::{Cause, Ended, Late};
 use super::shares::{Owned, Portion, Share};
 use crate::base::Base;
 use crate::config::GatewayConfig;
@@ -173,14 +173,15 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// 404 `kernel-not-found`.
+    /// 404 `kernel-not-found`, with the reason if there was one of this ID; or, since clients ask by their tokens as well, of this
+    /// session token, if there is none now.
     pub(crate) fn find(&self, owner: &str, id: &KernelId) -> Result<Arc<Entry>, ProblemReply> {
         let table = self.table();
         let found = table.kernels.get(id.as_str());
         found
             .filter(|entry| entry.owner == owner && !entry.kernel.is_gone())
             .cloned()
-            .ok_or_else(|| not_found(table.ended.cause(owner, id)))
+            .ok_or_else(|| not_found(table.cause_of_end(owner, id)))
     }
 
     /// Why a kernel of this key has ended, if that is known.
@@ -238,9 +239,13 @@ impl Kernels {
             table.sessions.remove(session);
         }
         if let Some(cause) = entry.cause.get().filter(|_| was_there) {
-            let (id, owner) = (entry.id.clone(), entry.owner.clone());
-            let log = entry.kernel.log();
-            table.ended.note(id, owner, cause.clone(), log);
+            table.ended.note(Late {
+                id: entry.id.clone(),
+                owner: entry.owner.clone(),
+                token: entry.session.as_ref().map(|it| it.token.clone()),
+                cause: cause.clone(),
+                log: Some(entry.kernel.log()),
+            });
         }
         was_there
     }
@@ -331,6 +336,23 @@ impl Kernels {
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
+    }
+}
+
+impl Table {
+    /// Why the kernel of this ID has ended, or else the last one of this session token, if there is none now.
+    fn cause_of_end(&self, owner: &str, id: &KernelId) -> Option<&Cause> {
+        self.ended.cause(owner, id).or_else(|| {
+            let is_of_token = |entry: &Arc<Entry>| {
+                let session = entry.session.as_ref();
+                session.is_some_and(|it| it.owner == owner && it.token == id.as_str())
+            };
+            let mut living = self.kernels.values().filter(|it| !it.kernel.is_gone());
+            match living.any(is_of_token) {
+                true => None,
+                false => self.ended.cause_by_token(owner, id.as_str()),
+            }
+        })
     }
 }
 
