@@ -123,6 +123,9 @@ pub struct LogPart {
     /// Whether the kernel has ended, so that nothing more will come.
     #[serde(default, rename = "ended")]
     pub has_ended: bool,
+    /// Why it has ended, as the gateway tells people, if it knows: `the kernel was destroyed by a request`.
+    #[serde(default, rename = "reason")]
+    pub end_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -211,10 +214,14 @@ mod tests {
             let part = r#"{"console": [["stdout", "a"], ["stderr", "b"]], "from": 7, "next": 9, "ended": true}"#;
             let part = read(part).unwrap().value;
             assert_eq!((part.from, part.next, part.has_ended), (7, 9, true));
+            assert_eq!(part.end_reason, None);
             assert_eq!(
                 (part.console.stdout(), part.console.stderr()),
                 ("a".into(), "b".into())
             );
+            let last = r#"{"console": [], "from": 7, "next": 7, "ended": true, "reason": "so"}"#;
+            let last = read(last).unwrap().value;
+            assert_eq!(last.end_reason.as_deref(), Some("so"));
             // Of a manager, which does not know the parameters.
             assert!(matches!(
                 read(r#"{"result": {"logs": ""}}"#),

@@ -6,12 +6,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use sorna_gateway::RunningGateway;
+use sorna_gateway::{GatewayConfig, RunningGateway};
 
-use support::{backend_at, check, gateway, here, sorna, sorna_at, stub, wait, write};
+use support::{backend_at, check, gateway, gateway_with, here, sorna, sorna_at, stub, wait, write};
 
 type At = fn(&Path, &RunningGateway) -> Command;
 
@@ -110,11 +111,63 @@ fn a_log_is_followed_live_and_takes_nothing_from_who_runs() {
             log.read_to_string(&mut rest).expect("text");
             let mut stderr = following.stderr.take().expect("a pipe");
             stderr.read_to_string(&mut errors).expect("text");
-            assert_eq!((&*rest, &*errors), ("", "err\n"), "{lang}");
+            let why = "err\n∙ The kernel was destroyed by a request.\n";
+            assert_eq!((&*rest, &*errors), ("", why), "{lang}");
             assert_eq!(wait(&mut following).code(), Some(0), "{lang}");
             std::fs::remove_file(&sign).expect("a file");
         }
         lab.gateway.stop();
+    }
+}
+
+#[test]
+fn what_ends_following_is_said() {
+    type End = fn(&Lab);
+    let ends: [(&str, End); 3] = [
+        (
+            " after 2 s in which nothing ran in it, printed or was attached",
+            |_| {},
+        ),
+        (" by a request", |lab| {
+            check(lab.sorna(&["destroy", TOKEN])).success();
+        }),
+        (", as its access key was revoked", |lab| {
+            lab.gateway.keys().replace([]);
+        }),
+    ];
+    for at in [sorna_at as At, backend_at] {
+        for (words, end) in ends {
+            let config = GatewayConfig::default();
+            let config = match words.contains("after") {
+                true => config.with_idle_timeout(Duration::from_secs(2)),
+                false => config,
+            };
+            let lab = Lab {
+                gateway: gateway_with(config),
+                directory: here(),
+                at,
+            };
+            check(lab.sorna(&["run", "-q", "-t", TOKEN, "bash", "-c", "echo hello"])).success();
+            let mut following = lab.sorna(&["logs", "-f", TOKEN]).spawn().expect("sorna");
+            let mut log = reader(&mut following);
+            assert_eq!(line(&mut log), "hello\n");
+            end(&lab);
+            let (mut rest, mut errors) = (String::new(), String::new());
+            log.read_to_string(&mut rest).expect("text");
+            let mut stderr = following.stderr.take().expect("a pipe");
+            stderr.read_to_string(&mut errors).expect("text");
+            let why = format!("∙ The kernel was destroyed{words}.\n");
+            // Where the key is revoked between two requests, the next one is refused.
+            let code = match words.contains("revoked") && errors.contains("401 auth-failed") {
+                true => 1,
+                false => {
+                    assert_eq!((&*rest, &*errors), ("", &*why));
+                    0
+                }
+            };
+            assert_eq!(wait(&mut following).code(), Some(code), "{words}");
+            lab.gateway.stop();
+        }
     }
 }
 
@@ -241,7 +294,8 @@ fn managers_are_asked_again_and_only_what_is_new_is_shown() {
                 } else {
                     "RUNNING"
                 };
-                (200, json!({ "status": status }).to_string())
+                let info = json!({"status": status, "statusInfo": "self-terminated"});
+                (200, info.to_string())
             }
             _ => (
                 404,
@@ -255,5 +309,5 @@ fn managers_are_asked_again_and_only_what_is_new_is_shown() {
     check(command)
         .success()
         .stdout_eq(".\n.\ntwo\nthree\n")
-        .stderr_eq("");
+        .stderr_eq("∙ The session has ended: self-terminated.\n");
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Client, gateway, gateway_with, wait_until};
 use sorna_core::{
     AccessKey, Console, Continuation, Credentials, Execute, ExecuteMode, ExecutionStatus,
-    FollowLogs, KernelId, LogPart, Logs, SecretKey,
+    FollowLogs, KeepAlive, KernelId, LogPart, Logs, SecretKey,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -177,4 +177,45 @@ fn a_log_ends_with_its_kernel_and_belongs_to_its_key() {
         (404, "kernel-not-found".to_owned())
     );
     wait_until("it is gone", || gateway.stats().kernels == 0);
+}
+
+#[test]
+fn a_log_s_last_part_says_why_its_kernel_ended() {
+    let pair = || {
+        let secret = SecretKey::new("secret").unwrap();
+        Credentials::new(AccessKey::new("KEYONE").unwrap(), secret)
+    };
+    let gateway = gateway_with(|config| config.with_credentials([pair()]));
+    let client = Client::new(&gateway);
+    type End<'e> = &'e dyn Fn(&KernelId);
+    let ends: [(&str, End); 3] = [
+        ("the kernel was destroyed by a request", &|kernel| {
+            client.destroy(kernel);
+        }),
+        (
+            "the kernel was destroyed, as its access key was revoked",
+            &|_| {
+                gateway.keys().replace([]);
+            },
+        ),
+        (
+            "the kernel was destroyed after 1 s in which nothing ran in it, printed or was attached",
+            &|kernel| {
+                let keep = KeepAlive::new(kernel.clone());
+                let keep = keep.with_idle_timeout(Duration::from_secs(1));
+                client.call(&keep.with_extension(true)).unwrap();
+            },
+        ),
+    ];
+    for (reason, end) in ends {
+        let kernel = client.create("bash");
+        client.run(&kernel, "echo last words").finished();
+        let (_, living) = read_until(&client, &kernel, "last words\n");
+        assert_eq!((living.has_ended, living.end_reason), (false, None));
+        end(&kernel);
+        wait_until("it is gone", || gateway.stats().kernels == 0);
+        gateway.keys().replace([pair()]);
+        let (_, last) = read_until(&client, &kernel, "never");
+        assert_eq!(last.end_reason.as_deref(), Some(reason));
+    }
 }

@@ -3,15 +3,19 @@
 use std::io;
 
 use clap::Args;
+use sorna::blocking::Kernel;
 use sorna::{Console, Record};
 
 use super::with_kernel;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::safe;
 use crate::reporter::Reporter;
 use crate::signals;
+use crate::spoken::end_reason;
 use crate::streams::{self, Stream};
+use crate::terms::Terms;
 use crate::units::count;
 use crate::values;
 
@@ -33,7 +37,7 @@ pub(crate) struct LogsArgs {
     #[arg(value_name = "NAME", allow_hyphen_values = true)]
     session: String,
 
-    /// Keep printing what is added, until the session ends or Ctrl-C.
+    /// Keep printing what is added, until Ctrl-C, or the session ends: why it did is said on standard error, where that is known.
     #[arg(short, long)]
     follow: bool,
 
@@ -51,10 +55,16 @@ Examples:
 pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Failure> {
     // Ctrl-C ends it: there is nothing to clean up.
     signals::clean_up_at_exit()?;
-    with_kernel(globals, &arguments.session, |_, found, reporter| {
+    with_kernel(globals, &arguments.session, |target, found, reporter| {
         let mut logs = found.kernel.follow_logs();
         let (mut is_first, mut lost) = (true, 0);
-        while let Some(part) = logs.next_part()? {
+        loop {
+            let Some(part) = logs.next_part()? else {
+                let reason = logs.end_reason().map(safe);
+                let reason = reason.or_else(|| reason_of(&found.kernel));
+                reporter.advice(why(reason, target.terms()));
+                break;
+            };
             let mut pieces = pieces(&part);
             // The first part is what is there. Where its end is asked for, nobody misses what was before that.
             match arguments.tail.filter(|_| is_first) {
@@ -73,6 +83,27 @@ pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Fail
         }
         Ok(Ok(Exit::SUCCESS))
     })
+}
+
+/// Why it has ended, where its log does not say that.
+fn reason_of(kernel: &Kernel) -> Option<String> {
+    let noun = Terms::SESSION.kernel;
+    match kernel.info() {
+        Ok(info) => {
+            let reason = info.status_info().filter(|reason| !reason.is_empty())?;
+            Some(format!("the {noun} has ended: {}", safe(reason)))
+        }
+        Err(error) => end_reason(&error),
+    }
+}
+
+/// What is said at the end of what is followed.
+fn why(reason: Option<String>, terms: Terms) -> String {
+    let reason = reason.unwrap_or_else(|| format!("the {} has ended", terms.kernel));
+    let mut rest = reason.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    let text: String = first.chain(rest).collect();
+    format!("{}.", text.trim_end_matches('.'))
 }
 
 /// What was printed without a break on one of the streams.

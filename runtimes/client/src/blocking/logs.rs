@@ -40,6 +40,13 @@ impl LogStream {
     pub fn lost(&self) -> u64 {
         self.0.lost()
     }
+
+    /// Why the kernel has ended, as the gateway tells people: `the kernel was destroyed by a request`. Gateways of `sorna serve` say
+    /// that with the last part.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<&str> {
+        self.0.end_reason()
+    }
 }
 
 impl Iterator for LogStream {

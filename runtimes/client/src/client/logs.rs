@@ -35,6 +35,7 @@ pub struct LogStream<T> {
     kernel: Kernel<T>,
     way: Way,
     lost: u64,
+    end_reason: Option<String>,
 }
 
 /// How a log is followed.
@@ -78,6 +79,7 @@ impl<T: Transport + 'static> Kernel<T> {
             kernel: self.clone(),
             way: Way::Unknown,
             lost: 0,
+            end_reason: None,
         }
     }
 }
@@ -103,6 +105,13 @@ impl<T: Transport + 'static> LogStream<T> {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Why the kernel has ended, as the gateway tells people: `the kernel was destroyed by a request`. Gateways of `sorna serve` say
+    /// that with the last part.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<&str> {
+        self.end_reason.as_deref()
     }
 
     async fn first_part(&mut self) -> Result<Console, Error> {
@@ -144,6 +153,7 @@ impl<T: Transport + 'static> LogStream<T> {
         let follow = follow.with_extension(true);
         let part = self.kernel.client().call(follow).await?.value;
         self.lost += part.from.saturating_sub(from);
+        self.end_reason = part.end_reason;
         self.way = match part.has_ended {
             true => Way::Ended,
             false => Way::Parts(part.next),

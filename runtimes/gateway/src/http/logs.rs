@@ -12,13 +12,15 @@ use sorna_core::server::{ProblemReply, reply};
 
 use super::body::ReplyBody;
 use crate::kernel::Log;
+use crate::kernels::Cause;
 
-/// Responds with the log of a kernel. A client that wants to wait for more waits no longer than
-/// `most`.
+/// Responds with the log of a kernel, and at its end with why that ended, if `cause` knows. A client that wants to wait for more
+/// waits no longer than `most`.
 pub(super) async fn read(
     log: Arc<Log>,
     parameters: &Parameters,
     most: Duration,
+    cause: impl FnOnce() -> Option<Cause>,
 ) -> Result<Response<ReplyBody>, ProblemReply> {
     let Some(from) = number(parameters, "from")? else {
         return Ok(respond(&json!({"result": {"logs": log.text()}})));
@@ -30,12 +32,18 @@ pub(super) async fn read(
         let _ = tokio::time::timeout(wait, log.grown(from)).await;
     }
     let part = log.read(from);
-    Ok(respond(&json!({
+    let mut body = json!({
         "console": part.console,
         "from": part.from,
         "next": part.next,
         "ended": part.has_ended,
-    })))
+    });
+    if part.has_ended
+        && let Some(cause) = cause()
+    {
+        body["reason"] = cause.text().into();
+    }
+    Ok(respond(&body))
 }
 
 fn respond(body: &serde_json::Value) -> Response<ReplyBody> {

@@ -42,7 +42,8 @@ pub(super) async fn respond(
     if let Route::Logs(id) = &route {
         let parameters = Parameters::parse(call.parts.uri.query(), b"")?;
         let log = context.kernels.find_log(call.key, id)?;
-        return logs::read(log, &parameters, context.continuation_interval).await;
+        let cause = || context.kernels.cause_of_end(call.key, id);
+        return logs::read(log, &parameters, context.continuation_interval, cause).await;
     }
     let response = respond_whole(context, call, route, bytes, is_form).await?;
     Ok(response.map(ReplyBody::new))

@@ -96,7 +96,9 @@ pub(super) async fn logs(
     parameters: &Parameters,
 ) -> Result {
     let session = context.sessions.find_any(key, id)?;
-    logs::read(session.log(), parameters, context.continuation_interval).await
+    let cause = || context.kernels.cause_of_end(key, &session.id);
+    let (log, most) = (session.log(), context.continuation_interval);
+    logs::read(log, parameters, most, cause).await
 }
 
 /// `GET /session/{name}/status-history`
