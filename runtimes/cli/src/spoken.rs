@@ -1,5 +1,6 @@
 //! Which version of the API is spoken, and what that requires of values.
 
+use sorna::blocking::Kernel;
 use sorna::{ApiVersion, BuildError, Dialect, Error, KernelId, SessionToken};
 
 use crate::advice::{NO_ID, advice};
@@ -61,7 +62,22 @@ pub(crate) fn end_reason(error: &Error) -> Option<String> {
     const WORDS: &str = "the kernel was destroyed";
     let message = error.gateway()?.message()?;
     let at = message.find(WORDS)?;
-    Some(safe(message[at..].trim_end_matches(['.', '"'])))
+    let mut reason = message[at..].trim_end_matches(['.', '"']);
+    if message[..at].ends_with('(') {
+        reason = reason.strip_suffix(')').unwrap_or(reason);
+    }
+    Some(safe(reason))
+}
+
+/// Why a session has ended of which there is nothing else to know: as [`end_reason`], or as managers say it.
+pub(crate) fn end_reason_of(kernel: &Kernel) -> Option<String> {
+    match kernel.info() {
+        Ok(info) => {
+            let reason = info.status_info().filter(|reason| !reason.is_empty());
+            reason.map(safe)
+        }
+        Err(error) => end_reason(&error),
+    }
 }
 
 /// A session token that may be accepted, so that most wrong ones are errors before anything is done. Later,

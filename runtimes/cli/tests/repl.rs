@@ -353,7 +353,7 @@ fn a_kernel_that_is_gone_is_replaced_and_the_new_one_destroyed() {
     let id = KernelId::new(id.expect("an ID")).expect("an ID");
     let client = Client::new(gateway.config());
     client.kernel(id).destroy().expect("it is destroyed");
-    runs(&mut terminal, "6 * 7", "had ended.");
+    runs(&mut terminal, "6 * 7", "had ended");
     runs(&mut terminal, "6 * 8", "48\r\n");
     leaves(terminal, &gateway, 0);
     gateway.stop();

@@ -27,6 +27,9 @@ use crate::values;
 /// prompt ends the session: the interpreter of a temporary kernel ends as its language does (hooks run, and what they print is
 /// shown, where the gateway can do that), and the kernel is destroyed; one with a token is kept.
 ///
+/// While it is open, its kernel counts as in use, on gateways of `sorna serve`. One that has ended nevertheless is replaced when code
+/// is typed next, which is not run then: it may need variables that are lost.
+///
 /// What is typed at prompts is kept for the next time in the state directory (~/.local/state/sorna/history), or that which
 /// SORNA_HISTORY names, but not what begins with a space, and never what programs ask for.
 ///
@@ -57,7 +60,7 @@ pub(crate) struct ReplArgs {
     #[arg(short, long, value_name = "DIR", value_parser = work_dir::directory, requires = "token", conflicts_with = "local")]
     pub(super) workdir: Option<String>,
 
-    /// Destroy the kernel when it has not been in use for this long, from now on; at most what the gateway allows. For
+    /// Destroy the kernel when it has not been in use for this long, from now on (an open prompt uses it); at most what the gateway allows. For
     /// gateways of `sorna serve`, in either API. `sorna keep-alive` does the same later.
     #[arg(long, value_name = "TIME", requires = "token", conflicts_with = "local", value_parser = values::time)]
     pub(super) idle_timeout: Option<Duration>,

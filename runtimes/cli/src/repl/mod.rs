@@ -9,6 +9,7 @@ mod event;
 mod farewell;
 mod history;
 mod input;
+mod keeper;
 mod language;
 mod snippet;
 mod unfinished;
@@ -51,6 +52,7 @@ use completion::Completion;
 use editor::Editor;
 use event::{Event, Typed};
 use history::History;
+use keeper::Keeper;
 use watch::Watch;
 
 /// Turns bracketed paste off, which the prompt has turned on.
@@ -82,6 +84,7 @@ struct Session<'t> {
     watch: Watch,
     stopped: Stopped,
     completion: Completion,
+    keeper: Keeper,
     /// Whether the gateway keeps executions of several clients apart, and so is one of ours.
     is_marked: bool,
     /// Whether a program may still run that was left.
@@ -210,6 +213,11 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
     }
     reporter.info("%help lists commands; leave with Ctrl-D.");
 
+    let keeper = Keeper::start(
+        target.client.clone(),
+        kernel.clone(),
+        arguments.idle_timeout,
+    );
     let history = History::of(&arguments.lang, !arguments.no_history);
     let completion = Completion::new(target.client.clone(), kernel.clone(), dialect);
     let editor = Editor::start(&arguments.lang, history, completion.clone(), happen);
@@ -231,6 +239,7 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
         watch,
         stopped,
         completion,
+        keeper,
         is_marked: false,
         is_left: false,
         said_exit: false,
@@ -300,6 +309,7 @@ impl Session<'_> {
     /// From now on, this kernel is used.
     fn replace_kernel(&mut self, kernel: KernelId) {
         self.completion.set_kernel(kernel.clone());
+        self.keeper.set_kernel(kernel.clone());
         self.turn = None;
         self.is_replaced = true;
         self.kernel = kernel;

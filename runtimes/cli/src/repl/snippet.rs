@@ -1,7 +1,7 @@
 //! One snippet: what was typed at the prompt, until it ends.
 //!
 //! Each is a run of its own that gets the kernel by its token. So a kernel that is gone, as after its idle timeout, is
-//! noticed and replaced.
+//! noticed and replaced; what was typed for the former one is not run in the new one.
 
 use std::io::{IsTerminal as _, stdin};
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::left::{self, Record, State, Turn};
 use crate::lost::{KILLED, has_lost};
 use crate::run::resources::words;
+use crate::spoken::end_reason_of;
 use crate::terms::Terms;
 
 /// The line that ends a program's input: Ctrl-D.
@@ -32,6 +33,10 @@ const NO_END: &str = "This gateway cannot tell programs that their input has end
 
 /// What to say after an interpreter has ended.
 const NEXT: &str = "What you type next runs in a new one.";
+
+/// What to say of what was typed for the variables of a kernel that had ended.
+const NOT_RUN: &str =
+    "what you typed was not run, as it may need what is lost; to run it, type it again (arrow up)";
 
 /// A snippet that runs.
 pub(super) struct Snippet {
@@ -118,12 +123,15 @@ impl Session<'_> {
     fn is_ready(&mut self, snippet: &mut Snippet, kernel: KernelId) -> Result<(), String> {
         self.output.set_carried(snippet.run.carries_bytes());
         if kernel != self.kernel {
-            let capital = Terms::of(self.dialect).capital;
+            let Terms { capital, .. } = Terms::of(self.dialect);
+            let reason = end_reason_of(&self.kernel());
+            let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
             self.reporter.advice(format_args!(
-                "{capital} {} had ended. This is a new one (ID: {kernel}): variables and files are lost.",
+                "{capital} {} had ended{why}. This is a new one (ID: {kernel}): variables and files are lost.",
                 self.kernel
             ));
             self.replace_kernel(kernel);
+            return Err(NOT_RUN.to_owned());
         }
         self.is_marked = snippet.run.has_marked_executions();
         if self.is_temporary {

@@ -3,7 +3,6 @@
 use std::io;
 
 use clap::Args;
-use sorna::blocking::Kernel;
 use sorna::{Console, Record};
 
 use super::with_kernel;
@@ -13,7 +12,7 @@ use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::reporter::Reporter;
 use crate::signals;
-use crate::spoken::end_reason;
+use crate::spoken::end_reason_of;
 use crate::streams::{self, Stream};
 use crate::terms::Terms;
 use crate::units::count;
@@ -61,7 +60,7 @@ pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Fail
         loop {
             let Some(part) = logs.next_part()? else {
                 let reason = logs.end_reason().map(safe);
-                let reason = reason.or_else(|| reason_of(&found.kernel));
+                let reason = reason.or_else(|| end_reason_of(&found.kernel));
                 reporter.advice(why(reason, target.terms()));
                 break;
             };
@@ -85,25 +84,14 @@ pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Fail
     })
 }
 
-/// Why it has ended, where its log does not say that.
-fn reason_of(kernel: &Kernel) -> Option<String> {
-    let noun = Terms::SESSION.kernel;
-    match kernel.info() {
-        Ok(info) => {
-            let reason = info.status_info().filter(|reason| !reason.is_empty())?;
-            Some(format!("the {noun} has ended: {}", safe(reason)))
-        }
-        Err(error) => end_reason(&error),
-    }
-}
-
 /// What is said at the end of what is followed.
 fn why(reason: Option<String>, terms: Terms) -> String {
-    let reason = reason.unwrap_or_else(|| format!("the {} has ended", terms.kernel));
-    let mut rest = reason.chars();
-    let first = rest.next().into_iter().flat_map(char::to_uppercase);
-    let text: String = first.chain(rest).collect();
-    format!("{}.", text.trim_end_matches('.'))
+    match reason {
+        None => format!("The {} has ended.", terms.kernel),
+        // A whole sentence, of a gateway of `sorna serve`.
+        Some(reason) if reason.starts_with("the ") => format!("T{}.", &reason[1..]),
+        Some(reason) => format!("The {} has ended: {reason}.", terms.kernel),
+    }
 }
 
 /// What was printed without a break on one of the streams.
