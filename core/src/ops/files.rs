@@ -129,6 +129,23 @@ impl FileInfo {
     pub fn is_directory(&self) -> bool {
         self.mode.starts_with('d')
     }
+
+    /// The nine bits of its permissions; `None` if the [mode](Self::mode) is not as `ls` shows it.
+    #[must_use]
+    pub fn permissions(&self) -> Option<u32> {
+        let letters = self.mode.get(1..10)?;
+        let bits = letters.bytes().enumerate().map(|(index, letter)| {
+            // An `s` or `t` stands for an `x` with another bit, an `S` or `T` for that bit alone.
+            let is_set = match letter {
+                b'-' | b'S' | b'T' => false,
+                b's' | b't' if index % 3 == 2 => true,
+                _ if letter == b"rwx"[index % 3] => true,
+                _ => return None,
+            };
+            Some(u32::from(is_set) << (8 - index))
+        });
+        bits.sum()
+    }
 }
 
 /// Seconds since 1970, with a fraction; `None` if they are no time.
@@ -257,6 +274,24 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(files[0].extra["inode"], 3);
+    }
+
+    #[test]
+    fn permissions_are_the_nine_bits() {
+        for (mode, expected) in [
+            ("drwxr-x---", Some(0o750)),
+            ("-rw-------", Some(0o600)),
+            ("-rwsr-Sr-t", Some(0o745)),
+            ("d---------", Some(0)),
+            ("drwxr-xr-x+", Some(0o755)),
+            ("drwxr-xr-", None),
+            ("drxw------", None),
+            ("", None),
+        ] {
+            let files = format!(r#"[{{"filename": "a", "mode": "{mode}"}}]"#);
+            let files = read(&files, "").unwrap().files;
+            assert_eq!(files[0].permissions(), expected, "{mode}");
+        }
     }
 
     #[test]

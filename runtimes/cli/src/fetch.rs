@@ -68,11 +68,22 @@ impl Fetch {
         signals::clean_up_at_exit_with(drop_it).map(drop)
     }
 
-    /// Downloads these.
+    /// Downloads these, once.
     ///
     /// Gateways send nothing of a request if one of its files is missing: the others are requested without it. And managers
     /// do not send large directories: what is in them is requested one by one.
     pub(crate) fn fetch(
+        &mut self,
+        kernel: &Kernel,
+        files: &[String],
+        reporter: &mut Reporter,
+    ) -> Result<(), Error> {
+        let fetched = self.fetch_all(kernel, files, reporter);
+        let finished = lock(&self.saver).finish();
+        fetched.and(finished.map_err(Error::from))
+    }
+
+    fn fetch_all(
         &mut self,
         kernel: &Kernel,
         files: &[String],
@@ -147,6 +158,14 @@ impl Fetch {
             (none, false) => *none = Some(Box::new(files)),
         }
         parts
+    }
+
+    /// The modes of directories in the kernel of which only files are fetched.
+    pub(crate) fn set_directory_modes<'m>(&self, modes: impl IntoIterator<Item = (&'m str, u32)>) {
+        let mut saver = lock(&self.saver);
+        for (path, mode) in modes {
+            saver.set_directory_mode(path, mode);
+        }
     }
 
     /// Links that were found otherwise, and are left out as well.

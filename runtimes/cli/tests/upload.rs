@@ -61,54 +61,6 @@ fn files_are_uploaded_by_token_and_by_id() {
     gateway.stop();
 }
 
-/// With both APIs, for a whole run and for a session that exists.
-#[cfg(unix)]
-#[test]
-fn modes_and_empty_directories_survive() {
-    use std::fs::{Permissions, create_dir_all, set_permissions};
-    use std::os::unix::fs::PermissionsExt;
-
-    let gateway = gateway();
-    let directory = here();
-    write(
-        directory.path(),
-        &[
-            (
-                "up/run.sh",
-                "#!/bin/sh\necho ran; ls -d data/* key; stat -c %a up/key\n",
-            ),
-            ("up/key", "secret\n"),
-            ("up/tool", "#!/bin/sh\necho tool\n"),
-        ],
-    );
-    create_dir_all(directory.path().join("data/in")).expect("a directory");
-    create_dir_all(directory.path().join("data/out")).expect("a directory");
-    for (name, mode) in [("up/run.sh", 0o755), ("up/key", 0o600), ("up/tool", 0o700)] {
-        let permissions = Permissions::from_mode(mode);
-        set_permissions(directory.path().join(name), permissions).expect("a mode");
-    }
-    for api in ["sorna", "backend-ai"] {
-        let mut run = sorna_at(directory.path(), &gateway);
-        run.args(["--api", api, "run", "-q", "bash", "up", "data"]);
-        run.args(["-e", "./up/run.sh 2>/dev/null; ./up/tool"]);
-        check(run)
-            .success()
-            .stdout_eq("ran\ndata/in\ndata/out\n600\ntool\n");
-        let at = |arguments: &[&str]| {
-            let mut command = sorna_at(directory.path(), &gateway);
-            command.args(["--api", api]).args(arguments);
-            check(command)
-        };
-        let token = &format!("{api}-session");
-        at(&["upload", "-q", "-t", token, "bash", "up", "data"]).success();
-        let code = "./up/tool; ls data";
-        at(&["run", "-q", "-t", token, "bash", "-c", code])
-            .success()
-            .stdout_eq("tool\nin\nout\n");
-    }
-    gateway.stop();
-}
-
 #[test]
 fn errors_of_an_upload() {
     let gateway = gateway();

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use sorna_core::{BuildError, UploadFile};
 
+mod directories;
 #[cfg(feature = "tree")]
 mod ignored;
 #[cfg(feature = "tree")]
@@ -95,6 +96,25 @@ impl<'b> Base<'b> {
         }
         let directory = UploadFile::directory(name).map_err(FilesError::Name)?;
         Ok(Some(with_mode(directory, &metadata)))
+    }
+
+    /// Adds the directories of these, with their modes.
+    #[cfg(all(feature = "tree", unix))]
+    fn add_directories(&self, files: &mut Vec<UploadFile>) {
+        let mut directories = std::collections::BTreeSet::new();
+        for file in files.iter() {
+            let name = file.name();
+            let ends = name.match_indices('/').map(|(end, _)| end);
+            directories.extend(ends.map(|end| name[..end].to_owned()));
+        }
+        for name in directories {
+            // What cannot be looked at has been read all the same: its mode is left to the gateway.
+            if let Ok(metadata) = self.real.join(&name).metadata()
+                && let Ok(directory) = UploadFile::directory(name)
+            {
+                files.push(with_mode(directory, &metadata));
+            }
+        }
     }
 
     /// The path below the base.

@@ -78,11 +78,11 @@ fn files_are_stored_in_their_directories_and_replace_others() {
 }
 
 #[test]
-fn modes_and_directories_are_kept() {
+fn modes_of_files_and_directories_are_kept() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    let files: [(&str, &str, &[u8]); 8] = [
+    let files: [(&str, &str, &[u8]); 12] = [
         ("up/run.sh", "100755", b"#!/bin/sh\necho it runs\n"),
         ("key", "100600", b"k"),
         ("read-only", "100444", b"r"),
@@ -90,21 +90,60 @@ fn modes_and_directories_are_kept() {
         ("out/deep", "040755", b""),
         ("private", "040700", b""),
         ("shut", "040000", b""),
-        ("up", "040700", b""),
+        // Also before what is in it.
+        ("shared", "040775", b""),
+        ("shared/file", "", b"s"),
+        ("full/below/file", "", b"f"),
+        ("full/below", "040500", b""),
+        ("full", "040300", b""),
     ];
-    let response = send_modes(&client, &kernel, &files);
-    assert_eq!(response.status(), 204, "{response:?}");
-    // A second time, what is there keeps its mode.
-    let again: [(&str, &str, &[u8]); 2] = [("private", "040777", b""), ("plain", "100755", b"p")];
+    let look = || {
+        let names =
+            "key read-only plain out out/deep private shut shared full full/below up up/run.sh";
+        let look = format!(
+            "./up/run.sh; for f in {names}; do stat -c '%n %a' $f; done; cat full/below/file"
+        );
+        let (stdout, stderr) = client.run(&kernel, &look).finished();
+        assert_eq!(stderr, "");
+        stdout
+    };
+    for time in 1..=2 {
+        let response = send_modes(&client, &kernel, &files);
+        assert_eq!(response.status(), 204, "{response:?}");
+        assert_eq!(
+            look(),
+            "it runs\nkey 600\nread-only 444\nplain 644\nout 755\nout/deep 755\nprivate 700\nshut 0\nshared 775\n\
+             full 300\nfull/below 500\nup 755\nup/run.sh 755\nf",
+            "time {time}"
+        );
+    }
+    // What is in a directory that is shut can be replaced; it stays as it is, unless its own mode is sent as well.
+    let again: [(&str, &str, &[u8]); 4] = [
+        ("private", "040777", b""),
+        ("plain", "100755", b"p"),
+        ("full/below/file", "", b"new"),
+        ("shut/new", "", b""),
+    ];
     assert_eq!(send_modes(&client, &kernel, &again).status(), 204);
-    let look = "umask 022; ./up/run.sh; for f in key read-only plain out/deep private shut up/run.sh; do \
-        stat -c '%n %a' $f; done; rmdir shut";
-    let (stdout, stderr) = client.run(&kernel, look).finished();
     assert_eq!(
-        stdout,
-        "it runs\nkey 600\nread-only 444\nplain 755\nout/deep 755\nprivate 700\nshut 700\nup/run.sh 755\n",
-        "{stderr}"
+        look(),
+        "it runs\nkey 600\nread-only 444\nplain 755\nout 755\nout/deep 755\nprivate 777\nshut 0\nshared 775\n\
+         full 300\nfull/below 500\nup 755\nup/run.sh 755\nnew"
     );
+    // Also after an upload that is rejected.
+    let wrong: [(&str, &str, &[u8]); 3] = [
+        ("full/below/other", "", b""),
+        ("full", "040777", b""),
+        ("key/below", "", b""),
+    ];
+    assert_eq!(send_modes(&client, &kernel, &wrong).status(), 400);
+    let (stdout, _) = client
+        .run(
+            &kernel,
+            "stat -c %a full full/below; ls full/below; rmdir private",
+        )
+        .finished();
+    assert_eq!(stdout, "300\n500\nfile\n");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::machine::step::{Machine, Step};
 use crate::moment::Moment;
 use crate::ops::{Boundary, Reply, UploadFile, UploadFiles, check_files, check_files_of};
 use crate::problem::ProblemKind;
-use crate::version::Dialect;
+use crate::version::{ApiVersion, Dialect};
 use check::{Check, Checked};
 
 /// Uploads files in requests that the gateway accepts.
@@ -23,7 +23,8 @@ use check::{Check, Checked};
 /// The original gateway rejects some requests for the way their bytes arrive, not only for their content.
 /// So a rejected request is repeated; if it is rejected again, its files are sent one by one; and
 /// the files that are still rejected are named in [`Error::FilesRejected`], after all other files
-/// were sent. Small files go first, since the gateway then rejects fewer requests.
+/// were sent. Small files go first, since the gateway then rejects fewer requests; directories go last, since their
+/// [modes](UploadFile::with_mode) may not allow more to be put into them.
 ///
 /// ```text
 ///   new ─► requests of at most 19 files, the small ones first
@@ -193,16 +194,12 @@ impl Upload {
                 .fold(0, u64::saturating_add),
             ..UploadProgress::default()
         };
-        files.sort_by_key(UploadFile::size);
-        let mut batches = VecDeque::new();
-        let mut files = files.into_iter().peekable();
-        while files.peek().is_some() {
-            let most = version.upload_limits().max_files;
-            batches.push_back(Batch {
-                files: files.by_ref().take(most).collect(),
-                stage: Stage::First,
-            });
-        }
+        // Directories come last, the inner ones first: their modes may not allow more to be put into them.
+        files.sort_by_key(|file| match file.is_directory() {
+            false => (false, file.size()),
+            true => (true, u64::MAX - file.name().matches('/').count() as u64),
+        });
+        let batches = in_batches(&files, version).collect();
         Self {
             kernel,
             boundary,
@@ -253,19 +250,24 @@ impl Upload {
         self.end = check_files_of(&files, u64::MAX)
             .err()
             .map(|error| Err(Error::Build(error)));
-        let limits = self.caller.version().upload_limits();
-        let (large, small): (Vec<_>, Vec<_>) = files
+        let version = self.caller.version();
+        let limits = version.upload_limits();
+        let (large, mut small): (Vec<_>, Vec<_>) = files
             .into_iter()
             .partition(|file| file.size() > limits.max_file_size);
-        let small = small.chunks(limits.max_files).map(|files| Batch {
-            files: files.to_vec(),
-            stage: Stage::First,
-        });
+        // With the files, unless large ones are to come before them.
+        let directories = match large.is_empty() {
+            true => Vec::new(),
+            false => small.split_off(small.partition_point(|file| !file.is_directory())),
+        };
         let large = large.into_iter().map(|file| Batch {
             files: vec![file],
             stage: Stage::Asking,
         });
-        self.batches = small.chain(large).collect();
+        self.batches = in_batches(&small, version)
+            .chain(large)
+            .chain(in_batches(&directories, version))
+            .collect();
         self
     }
 
@@ -356,7 +358,7 @@ impl Upload {
             });
         } else if files.len() > 1 {
             // One in a directory comes first: if it is rejected alone, the directory is the reason.
-            files.sort_by_key(|file| !is_nested(file));
+            files.sort_by_key(|file| (file.is_directory(), !is_nested(file)));
             for file in files.into_iter().rev() {
                 self.batches.push_front(Batch {
                     files: vec![file],
@@ -418,6 +420,15 @@ impl Upload {
             Err(Error::FilesRejected(std::mem::take(&mut self.rejected)))
         }
     }
+}
+
+/// As many requests as are needed for these.
+fn in_batches(files: &[UploadFile], version: ApiVersion) -> impl Iterator<Item = Batch> {
+    let batches = files.chunks(version.upload_limits().max_files);
+    batches.map(|files| Batch {
+        files: files.to_vec(),
+        stage: Stage::First,
+    })
 }
 
 /// Those that are no directories.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::body::Segment;
 use crate::machine::testing::{Driver, caller, problem, reply};
 use crate::ops::testing::kernel;
 
@@ -48,6 +49,53 @@ fn small_files_go_first() {
         .map(crate::body::Segment::len)
         .collect();
     assert_eq!(sizes, [1, 3, 5]);
+}
+
+#[test]
+fn directories_go_last_and_the_inner_ones_first() {
+    let large = 2 * 1024 * 1024;
+    for (size, expected) in [
+        (7, vec![vec!["a/b/f", "z", "a/b/c", "a/b", "a"]]),
+        (
+            large,
+            vec![vec!["z"], vec![], vec!["a/b/f"], vec!["a/b/c", "a/b", "a"]],
+        ),
+    ] {
+        let directory = |name: &str| UploadFile::directory(name).unwrap();
+        let file = |name: &str, size| UploadFile::from_file(name, "x", size).unwrap();
+        let files = vec![
+            directory("a"),
+            directory("a/b"),
+            file("a/b/f", size),
+            directory("a/b/c"),
+            file("z", 9),
+        ];
+        let boundary = Boundary::from_random([1; 16]);
+        let upload = Upload::new(kernel(), files, boundary, caller())
+            .with_modes(true)
+            .with_any_size(true);
+        let mut upload = Driver::new(upload);
+        let mut sent = Vec::new();
+        while sent.len() < expected.len() {
+            let request = match upload.poll() {
+                Step::Send(transmit) => transmit.request,
+                Step::Event(_) => continue,
+                step => panic!("{step:?}"),
+            };
+            let names = request.body().segments().iter().flat_map(|segment| {
+                let Segment::Bytes(head) = segment else {
+                    return Vec::new();
+                };
+                let head = String::from_utf8_lossy(head).into_owned();
+                let names = head.split("filename=\"").skip(1);
+                let names = names.map(|rest| rest.split('"').next().unwrap().to_owned());
+                names.collect()
+            });
+            sent.push(names.collect::<Vec<_>>());
+            upload.answers(reply(204, ""));
+        }
+        assert_eq!(sent, expected);
+    }
 }
 
 #[test]

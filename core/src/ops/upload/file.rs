@@ -64,7 +64,7 @@ impl UploadFile {
         Self::new(name.into(), FileContent::File { path, len })
     }
 
-    /// A directory, which needs to be named only if no file is in it.
+    /// A directory, which needs to be named only if no file is in it, or for its [mode](Self::with_mode).
     ///
     /// The protocol has no way to make one, so it is sent only to gateways that understand [`UploadFiles::MODES`], and
     /// left out for others.

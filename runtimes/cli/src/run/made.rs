@@ -108,7 +108,7 @@ impl<'a> Made<'a> {
         };
         reporter.wait("Looking at the files...");
         let made = before.and_then(|before| Ok((Tree::of(kernel)?, before)));
-        let (now, before) = match made {
+        let (mut now, before) = match made {
             Ok(both) => both,
             Err(error) => {
                 reporter.fail("It is not known which files the program made:");
@@ -117,6 +117,7 @@ impl<'a> Made<'a> {
             }
         };
         let others: Vec<_> = now.1.difference(&before.1).cloned().collect();
+        let modes = std::mem::take(&mut now.2);
         let made = now.since(&before);
         if self.arguments.show_files {
             for (path, entry) in &made {
@@ -144,18 +145,21 @@ impl<'a> Made<'a> {
         let Some(output) = &self.arguments.output else {
             return true;
         };
-        self.bring(kernel, &wanted(&made), output, reporter)
+        self.bring(kernel, &made, &modes, output, reporter)
     }
 
     fn bring(
         &self,
         kernel: &Kernel,
-        files: &[String],
+        made: &BTreeMap<String, Entry>,
+        modes: &BTreeMap<String, u32>,
         output: &Path,
         reporter: &mut Reporter,
     ) -> bool {
+        let files = wanted(made);
         let mut fetch = Fetch::into(output, self.arguments.overwrite);
-        let fetched = fetch.fetch(kernel, files, reporter);
+        fetch.set_directory_modes(modes.iter().map(|(path, mode)| (path.as_str(), *mode)));
+        let fetched = fetch.fetch(kernel, &files, reporter);
         let is_incomplete = fetch.report(reporter);
         let saved = fetch.saved();
         let names = saved.iter().take(MOST).map(|path| {
@@ -205,9 +209,14 @@ impl Entry {
     }
 }
 
-/// The files and directories of a kernel, by their paths, and what is neither: links and pipes, which are left out.
+/// The files and directories of a kernel, by their paths, and what is neither: links and pipes, which are left out. And the
+/// permissions of the directories.
 #[derive(Debug, Default)]
-struct Tree(BTreeMap<String, Entry>, BTreeSet<String>);
+struct Tree(
+    BTreeMap<String, Entry>,
+    BTreeSet<String>,
+    BTreeMap<String, u32>,
+);
 
 impl Tree {
     fn of(kernel: &Kernel) -> Result<Self, Error> {
@@ -237,6 +246,9 @@ impl Tree {
                 continue;
             }
             self.0.insert(path.clone(), Entry::of(file));
+            if let Some(mode) = file.permissions().filter(|_| file.is_directory()) {
+                self.2.insert(path.clone(), mode);
+            }
             if file.is_directory() && depth < MAX_DEPTH {
                 self.add(kernel, &path, depth + 1)?;
             }
@@ -284,7 +296,11 @@ mod tests {
             };
             (path.to_owned(), entry)
         };
-        Tree(entries.iter().map(entry).collect(), BTreeSet::new())
+        Tree(
+            entries.iter().map(entry).collect(),
+            BTreeSet::new(),
+            BTreeMap::new(),
+        )
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A kernel.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -304,7 +305,7 @@ impl<T: Transport + 'static> Kernel<T> {
         let is_any_size = is_large && client.offers(UploadFiles::ANY_SIZE).await?;
         // A gateway that has not said what it understands is asked only if that makes a difference. Without a response, the
         // upload itself says what is wrong.
-        let has_modes = files.iter().any(has_mode);
+        let has_modes = has_modes(&files);
         let sends_modes = match has_modes {
             true => client.offers(UploadFiles::MODES).await.unwrap_or(false),
             false => client.has_extension(UploadFiles::MODES),
@@ -431,7 +432,18 @@ impl<T> fmt::Debug for Kernel<T> {
     }
 }
 
-/// Whether it is something else than the files that gateways make without being told.
-fn has_mode(file: &UploadFile) -> bool {
-    file.is_directory() || file.mode().is_some_and(|mode| mode != 0o644)
+/// Whether there is something else than the files, and directories of these, that gateways make without being told.
+fn has_modes(files: &[UploadFile]) -> bool {
+    let of_files: HashSet<_> = files
+        .iter()
+        .filter(|file| !file.is_directory())
+        .flat_map(|file| {
+            let name = file.name();
+            name.match_indices('/').map(|(end, _)| &name[..end])
+        })
+        .collect();
+    files.iter().any(|file| match file.is_directory() {
+        true => file.mode().is_some_and(|mode| mode != 0o755) || !of_files.contains(file.name()),
+        false => file.mode().is_some_and(|mode| mode != 0o644),
+    })
 }

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use sorna_core::download::{UnpackEvent, UnpackedEntry};
 use sorna_core::{Sent, TransportError, TransportErrorKind};
 
+use super::directories::Directories;
 use crate::random_token;
 
 /// Writes what a download unpacks below a directory on this machine.
 ///
 /// A file appears under its name when it is complete, and then replaces one that is there. Nothing is written
 /// through a symbolic link below the directory, so nothing outside of it changes. On Unix, files get the mode that they
-/// have in the kernel, as far as the umask allows it, and so do directories that are new, which stay open to their owner.
+/// have in the kernel, as far as the umask allows it, and so do directories that are new: when this is dropped or
+/// [finished](Self::finish), since they may not allow that something is put into them. Those that were there keep their mode.
 ///
 /// ```no_run
 /// # fn example(kernel: sorna::blocking::Kernel) -> Result<(), sorna::Error> {
@@ -36,6 +38,7 @@ pub struct Saver {
     saved: Vec<PathBuf>,
     kept: Vec<PathBuf>,
     left_out: Vec<(PathBuf, &'static str)>,
+    directories: Directories,
 }
 
 impl Saver {
@@ -49,6 +52,7 @@ impl Saver {
             saved: Vec::new(),
             kept: Vec::new(),
             left_out: Vec::new(),
+            directories: Directories::default(),
         }
     }
 
@@ -70,7 +74,8 @@ impl Saver {
         match event {
             UnpackEvent::Directory(entry) => {
                 let path = self.directory.join(&entry.path);
-                self.create_directories(&path, entry.mode)
+                self.directories.set_mode(path.clone(), entry.mode);
+                self.create_directories(&path)
             }
             UnpackEvent::FileStart(entry) => {
                 let target = self.directory.join(&entry.path);
@@ -130,15 +135,31 @@ impl Saver {
         std::mem::take(&mut self.saved)
     }
 
+    /// Says, before the download, which mode a directory has in the kernel, of which no event tells since only files in it are
+    /// requested. It has an effect if the directory is new.
+    pub fn set_directory_mode(&mut self, path: impl AsRef<Path>, mode: u32) {
+        let path = self.directory.join(path);
+        self.directories.set_mode(path, mode);
+    }
+
+    /// Sets the modes of directories. What comes later may not be able to put anything into them.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle`](Self::handle).
+    pub fn finish(&mut self) -> Result<(), TransportError> {
+        self.directories.finish()
+    }
+
     fn is_in_the_way(&self, path: &PathBuf) -> bool {
         // One of its own may have been requested twice.
         self.keeps && fs::symlink_metadata(path).is_ok() && !self.saved.contains(path)
     }
 
-    fn start(&self, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
+    fn start(&mut self, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
         let target = self.directory.join(&entry.path);
-        let parent = target.parent().unwrap_or(&self.directory);
-        self.create_directories(parent, 0o777)?;
+        let parent = target.parent().unwrap_or(&self.directory).to_owned();
+        self.create_directories(&parent)?;
         let partial = parent.join(format!(".{}.part", random_token()));
         let file = create(&partial, entry.mode).map_err(|error| unwritable(&target, error))?;
         Ok(Partial {
@@ -151,41 +172,26 @@ impl Saver {
 
     /// Creates a directory and those above it. Those between it and the directory that everything is below must be no
     /// links.
-    fn create_directories(&self, path: &Path, mode: u32) -> Result<(), TransportError> {
+    fn create_directories(&mut self, path: &Path) -> Result<(), TransportError> {
         fs::create_dir_all(&self.directory).map_err(|error| unwritable(&self.directory, error))?;
         let below = path.strip_prefix(&self.directory).unwrap_or(path);
         let mut directory = self.directory.clone();
         for part in below {
             directory.push(part);
-            // An archive names each directory before what is in it.
-            let mode = if directory == path { mode } else { 0o777 };
-            create_directory(&directory, mode).map_err(|error| unwritable(&directory, error))?;
+            self.directories
+                .enter(&directory, !self.keeps)
+                .map_err(|error| unwritable(&directory, error))?;
         }
         Ok(())
     }
 }
 
-fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode & 0o777 | 0o700);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let error = match builder.create(path) {
-        Ok(()) => return Ok(()),
-        Err(error) => error,
-    };
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(metadata) if metadata.is_symlink() => Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "it is a symbolic link",
-        )),
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::NotADirectory,
-            "it is not a directory",
-        )),
-        Err(_) => Err(error),
+impl Drop for Saver {
+    fn drop(&mut self) {
+        // Before its directory may be shut.
+        self.open = None;
+        // Nobody is there to be told. What is saved is complete.
+        let _ = self.finish();
     }
 }
 
@@ -244,7 +250,7 @@ impl Drop for Partial {
     }
 }
 
-fn unwritable(path: &Path, error: io::Error) -> TransportError {
+pub(super) fn unwritable(path: &Path, error: io::Error) -> TransportError {
     let message = format!("cannot write {}", path.display());
     // The gateway has sent it, which changes nothing there.
     TransportError::new(TransportErrorKind::LocalFile, Sent::Nothing, message).with_source(error)
@@ -259,9 +265,14 @@ mod tests {
 
     /// The events of a download of this file.
     fn events(path: &str, content: &str, mode: u32) -> Vec<UnpackEvent> {
+        events_of(tar::EntryType::Regular, path, content, mode)
+    }
+
+    fn events_of(kind: tar::EntryType, path: &str, content: &str, mode: u32) -> Vec<UnpackEvent> {
         let name = path.rsplit('/').next().unwrap();
         let mut header = tar::Header::new_ustar();
         header.set_path(name).unwrap();
+        header.set_entry_type(kind);
         header.set_size(content.len() as u64);
         header.set_mode(mode);
         header.set_cksum();
@@ -335,6 +346,53 @@ mod tests {
             let found = fs::metadata(&saved[0]).unwrap().permissions().mode() & 0o777;
             assert_eq!((found & 0o700, found & !mode), (of_owner, 0), "{name}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn directories_have_the_modes_of_the_kernel_at_the_end() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
+        fs::create_dir(at("there")).unwrap();
+        fs::set_permissions(at("there"), PermissionsExt::from_mode(0o500)).unwrap();
+        let mut saver = Saver::new(directory.path());
+        saver.set_directory_mode("new", 0o511);
+        saver.set_directory_mode("none", 0o511);
+        for (path, mode) in [
+            ("shut", 0o500),
+            ("shut/in", 0o000),
+            ("open", 0o700),
+            ("there", 0o755),
+        ] {
+            for event in events_of(tar::EntryType::Directory, path, "", mode) {
+                saver.handle(event).unwrap();
+            }
+        }
+        for path in ["shut/in/a", "shut/b", "open/c", "new/d", "there/e"] {
+            for event in events(path, "x", 0o644) {
+                saver.handle(event).unwrap();
+            }
+        }
+        assert_eq!(
+            (mode("shut") & 0o700, mode("shut/in") & 0o700),
+            (0o700, 0o700)
+        );
+        drop(saver);
+        let expected = [("shut", 0o500), ("open", 0o700), ("there", 0o500)];
+        for (name, expected) in expected {
+            assert_eq!(mode(name), expected, "{name}");
+        }
+        assert_eq!((mode("new") & 0o700, mode("new") & !0o511), (0o500, 0));
+        // So that it can be removed.
+        for name in ["shut", "new", "there", "shut/in"] {
+            let opened = PermissionsExt::from_mode(mode(name) | 0o700);
+            fs::set_permissions(at(name), opened).unwrap();
+        }
+        assert_eq!(names(&at("shut/in")), ["a"]);
+        assert_eq!(names(&at("there")), ["e"]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum Skip {
 ///
 /// Symbolic links are followed, unless they lead out of the base directory. Those in directories that lead to nothing are left
 /// out, since there is nothing to upload: [`collect_noting`] tells which. Directories of which no file is listed are
-/// [listed themselves](UploadFile::directory).
+/// [listed themselves](UploadFile::directory); on Unix, those of the others come after all files, for their modes.
 ///
 /// ```
 /// use std::path::Path;
@@ -86,6 +86,8 @@ pub fn collect_noting<P: AsRef<Path>>(
             add(base.file(path)?);
         }
     }
+    #[cfg(unix)]
+    base.add_directories(&mut files);
     Ok(files)
 }
 
@@ -229,10 +231,17 @@ mod tests {
         dir
     }
 
+    /// The names without those of directories of which something else is listed.
     fn names(base: &Path, paths: &[&str], skip: Skip) -> Vec<String> {
         let paths = paths.iter().map(|path| base.join(path));
         let files = collect(base, paths, skip).unwrap();
-        files.iter().map(|file| file.name().to_owned()).collect()
+        let has_more = |name: &str| {
+            let below = format!("{name}/");
+            files.iter().any(|file| file.name().starts_with(&below))
+        };
+        let names = files.iter().map(UploadFile::name);
+        let names = names.filter(|name| !has_more(name));
+        names.map(str::to_owned).collect()
     }
 
     #[test]
@@ -260,9 +269,8 @@ mod tests {
             ["src/b.c", "src/build/x"]
         );
         assert_eq!(names(base, &["."], Skip::Nothing).len(), 12);
-        let error = collect(base, [base.join("build")], Skip::default());
         // A directory that is named is taken, but the rules apply to its content.
-        assert_eq!(error.unwrap().len(), 1);
+        assert_eq!(names(base, &["build"], Skip::default()), ["build/out"]);
     }
 
     #[test]
@@ -301,12 +309,19 @@ mod tests {
             ("objects/a.o", ""),
             ("ignored/x", ""),
             ("plain", ""),
+            ("src/deep/a", ""),
         ]);
         let base = tree.path();
         for name in ["empty/deep", "private"] {
             std::fs::create_dir_all(base.join(name)).unwrap();
         }
-        for (name, mode) in [("run.sh", 0o755), ("plain", 0o640), ("private", 0o700)] {
+        for (name, mode) in [
+            ("run.sh", 0o755),
+            ("plain", 0o640),
+            ("private", 0o700),
+            ("src/deep", 0o500),
+            ("src", 0o775),
+        ] {
             let permissions = PermissionsExt::from_mode(mode);
             std::fs::set_permissions(base.join(name), permissions).unwrap();
         }
@@ -322,10 +337,20 @@ mod tests {
             ("plain", false),
             ("private", true),
             ("run.sh", false),
+            ("src/deep/a", false),
+            ("empty", true),
+            ("src", true),
+            ("src/deep", true),
         ];
         assert_eq!(found, expected);
-        let modes: Vec<_> = files.iter().skip(3).map(UploadFile::mode).collect();
-        assert_eq!(modes, [Some(0o640), Some(0o700), Some(0o755)]);
+        let modes: Vec<_> = files.iter().filter_map(UploadFile::mode).collect();
+        assert_eq!(modes[3..6], [0o640, 0o700, 0o755]);
+        assert_eq!(modes[8..], [0o775, 0o500]);
+        // Also those of a file that is named.
+        let files = collect(base, [base.join("src/deep/a")], Skip::default()).unwrap();
+        let found = files.iter().map(|it| (it.name(), it.is_directory()));
+        let expected = [("src/deep/a", false), ("src", true), ("src/deep", true)];
+        assert!(found.eq(expected), "{files:?}");
         // One that is named is taken as well, unless everything in it was left out.
         assert_eq!(names(base, &["private"], Skip::default()), ["private"]);
         let error = collect(base, [base.join("objects")], Skip::default()).unwrap_err();

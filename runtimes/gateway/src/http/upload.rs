@@ -4,10 +4,10 @@
 //! and all can be stored, so a rejected upload stores no file. No symbolic link in the work
 //! directory is followed: the program could have made it point anywhere.
 
-use std::ffi::OsStr;
+mod place;
+
 use std::fs::{File, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,15 +15,14 @@ use std::time::{Duration, Instant, SystemTime};
 use hyper::body::Incoming;
 use multer::{Constraints, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sorna_core::server::{ProblemReply, upload_file_name};
 use sorna_core::{FileMode, ProblemKind};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
+use self::place::{Place, Shut};
 use super::pieces::{Gauge, Pieces, TooMuch};
-use super::stale;
 use crate::kernel::{Home, Reservation};
 use crate::shortage;
 
@@ -188,13 +187,18 @@ pub(crate) async fn store(
         let _staging = staging;
         let is_file = |file: &&Arrived| !file.is_directory();
         let mut files = arrived.iter().filter(is_file).count() as u64;
+        let mut shut = Shut::default();
         let places = arrived
             .iter()
-            .map(|file| Place::prepare(&own, file, &room, &mut files))
+            .map(|file| Place::prepare(&own, file, &room, &mut files, &mut shut))
             .collect::<Result<Vec<_>, _>>()?;
         let now = SystemTime::now();
-        let mut both = arrived.iter().zip(places);
-        both.try_for_each(|(file, place)| place.take(file, now))
+        let mut both = arrived.iter().zip(&places);
+        both.try_for_each(|(file, place)| place.take(file, now))?;
+        drop(shut);
+        // Last, since a directory may allow nothing more.
+        let mut both = arrived.iter().zip(&places);
+        both.try_for_each(|(file, place)| place.set_mode(file))
     });
     moved
         .await
@@ -274,98 +278,6 @@ fn relative_path(name: &str) -> Option<PathBuf> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
 
-/// The destination of a file: its directory, held open, and its name there, if it is no directory itself.
-struct Place<'a> {
-    directory: OwnedFd,
-    name: Option<&'a OsStr>,
-}
-
-impl<'a> Place<'a> {
-    /// Makes missing directories, which add to these `files`, and checks whether the file can be put there.
-    fn prepare(
-        home: &Home,
-        file: &'a Arrived,
-        room: &Reservation,
-        files: &mut u64,
-    ) -> Result<Self, ProblemReply> {
-        if file.target.as_os_str().len() > LONGEST_PATH {
-            return Err(rejected(&format!(
-                "the name of a file, with its directories, is longer than {LONGEST_PATH} bytes"
-            )));
-        }
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-        let failed = |errno| cannot_store(file, errno);
-        let mut directory =
-            rustix::fs::openat(CWD, home.outside(&home.work()), flags, Mode::empty())
-                .map_err(failed)?;
-        let is_directory = file.is_directory();
-        let directories = match is_directory {
-            true => Some(file.target.as_path()),
-            false => file.target.parent(),
-        };
-        let mut parts = directories
-            .into_iter()
-            .flat_map(Path::components)
-            .peekable();
-        while let Some(part) = parts.next() {
-            let part: &OsStr = part.as_os_str();
-            if let Err(reason) = room.check_files(*files + 1)
-                && rustix::fs::statat(&directory, part, AtFlags::SYMLINK_NOFOLLOW).is_err()
-            {
-                return Err(no_room(reason));
-            }
-            let is_new = match rustix::fs::mkdirat(&directory, part, Mode::RWXU) {
-                Ok(()) => true,
-                Err(Errno::EXIST) => false,
-                Err(errno) => return Err(failed(errno)),
-            };
-            directory =
-                rustix::fs::openat(&directory, part, flags, Mode::empty()).map_err(failed)?;
-            if is_new {
-                *files += 1;
-                home.give(&directory)
-                    .map_err(|error| internal(&error, home.root()))?;
-            }
-            if let Some(mode) = file.mode
-                && is_directory
-                && is_new
-                && parts.peek().is_none()
-            {
-                // Those who own it must be able to remove it.
-                let mode = Mode::from_raw_mode(mode.permissions) | Mode::RWXU;
-                rustix::fs::fchmod(&directory, mode).map_err(failed)?;
-            }
-        }
-        if is_directory {
-            let name = None;
-            return Ok(Self { directory, name });
-        }
-        let name = file.target.file_name().ok_or_else(|| outside(&file.name))?;
-        match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(there) if FileType::from_raw_mode(there.st_mode).is_dir() => {
-                Err(failed(Errno::ISDIR))
-            }
-            Ok(_) | Err(Errno::NOENT) => Ok(Self {
-                directory,
-                name: Some(name),
-            }),
-            Err(errno) => Err(failed(errno)),
-        }
-    }
-
-    /// Moves the file there, as one of this time. A rename replaces a symbolic link itself, never what it points to.
-    fn take(self, file: &Arrived, time: SystemTime) -> Result<(), ProblemReply> {
-        let Some(name) = self.name else {
-            return Ok(());
-        };
-        stale::date(&file.staged, time)
-            .and_then(|()| rustix::fs::renameat(CWD, &file.staged, &self.directory, name))
-            .map_err(|errno| cannot_store(file, errno))?;
-        stale::remove_bytecode(&self.directory, name);
-        Ok(())
-    }
-}
-
 fn cannot_store(file: &Arrived, errno: Errno) -> ProblemReply {
     match errno {
         Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NAMETOOLONG | Errno::EXIST => {
@@ -421,11 +333,6 @@ fn internal(error: &io::Error, path: &Path) -> ProblemReply {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     #[test]
@@ -450,51 +357,5 @@ mod tests {
                 "{name:?}"
             );
         }
-    }
-
-    fn arrived(staging: &Path, target: &str) -> Arrived {
-        let staged = staging.join("staged");
-        fs::write(&staged, "new").unwrap();
-        Arrived {
-            staged,
-            target: target.into(),
-            name: target.to_owned(),
-            mode: None,
-        }
-    }
-
-    fn put(home: &Home, file: Arrived) -> Result<(), ProblemReply> {
-        Place::prepare(home, &file, &Reservation::default(), &mut 0)?.take(&file, SystemTime::now())
-    }
-
-    #[test]
-    fn links_of_the_program_are_not_followed() {
-        let base = tempfile::tempdir().unwrap();
-        let home = Home::create(base.path().join("home"), false, None).unwrap();
-        let (work, outside) = (home.work(), base.path().join("outside"));
-        fs::create_dir(&outside).unwrap();
-        fs::write(outside.join("file"), "old").unwrap();
-        symlink(&outside, work.join("directory")).unwrap();
-        symlink(outside.join("file"), work.join("file")).unwrap();
-
-        let problem = put(&home, arrived(base.path(), "directory/file")).unwrap_err();
-        assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
-        put(&home, arrived(base.path(), "file")).unwrap();
-        assert_eq!(fs::read_to_string(work.join("file")).unwrap(), "new");
-        assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "old");
-    }
-
-    #[test]
-    fn directories_are_made_and_files_replaced() {
-        let base = tempfile::tempdir().unwrap();
-        let home = Home::create(base.path().join("home"), false, None).unwrap();
-        let work = home.work();
-        put(&home, arrived(base.path(), "a/b/c")).unwrap();
-        put(&home, arrived(base.path(), "a/b/c")).unwrap();
-        assert_eq!(fs::read_to_string(work.join("a/b/c")).unwrap(), "new");
-        let problem = put(&home, arrived(base.path(), "a/b/c/d")).unwrap_err();
-        assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
-        let problem = put(&home, arrived(base.path(), "a/b")).unwrap_err();
-        assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
     }
 }
