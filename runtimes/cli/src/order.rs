@@ -24,22 +24,58 @@ pub(crate) fn joined(sorna: &Command, arguments: &[OsString]) -> Vec<OsString> {
             all.extend(rest.cloned());
             break;
         }
+        if let Some((option, number)) = short_with_number(command, word) {
+            all.push(format!("--{option}={number}").into());
+            continue;
+        }
         let next = rest.as_slice().first();
         let value = next.filter(|next| is_negative(next));
-        match value.filter(|_| usage::waits(command, word).is_some()) {
-            Some(value) => {
+        let option = value.and_then(|_| usage::waits(command, word));
+        let (Some(value), Some(option)) = (value, option) else {
+            all.push(word.clone());
+            continue;
+        };
+        rest.next();
+        let text = word.to_str().unwrap_or_default();
+        // Where an ID may begin with a hyphen, the parser takes letters with a value for one.
+        let (others, mut both) = match option.get_long() {
+            Some(long) if !text.starts_with("--") => {
+                let others = text.get(..text.len().saturating_sub(1));
+                (others.unwrap_or_default(), format!("--{long}=").into())
+            }
+            _ => {
                 let mut both = word.clone();
-                if word.as_encoded_bytes().starts_with(b"--") {
+                if text.starts_with("--") {
                     both.push("=");
                 }
-                both.push(value);
-                all.push(both);
-                rest.next();
+                ("", both)
             }
-            None => all.push(word.clone()),
+        };
+        if others.len() > 1 {
+            all.push(others.into());
         }
+        both.push(value);
+        all.push(both);
     }
     all
+}
+
+/// The option of `-n5`, and its number. An ID is longer.
+fn short_with_number<'c, 'w>(
+    command: &'c Command,
+    word: &'w OsString,
+) -> Option<(&'c str, &'w str)> {
+    let (letter, number) = word.to_str()?.strip_prefix('-')?.split_at_checked(1)?;
+    let is_number = number.len() < 20 && !number.is_empty();
+    let has_ids = |command: &Command| {
+        let mut positionals = command.get_positionals();
+        positionals.any(Arg::is_allow_hyphen_values_set)
+    };
+    if !is_number || !has_ids(command) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let option = usage::waits(command, format!("-{letter}").as_ref())?;
+    Some((option.get_long()?, number))
 }
 
 /// Whether it begins like a negative number.
@@ -123,7 +159,17 @@ mod tests {
                 "keep-alive x --idle-timeout -5",
                 "keep-alive x --idle-timeout=-5",
             ),
-            ("run python3 -c -5", "run python3 -c-5"),
+            ("run python3 -c -5", "run python3 --code=-5"),
+            ("run python3 -qc -5", "run python3 -q --code=-5"),
+            ("run python3 -c5", "run python3 -c5"),
+            ("logs -n -1 x", "logs --tail=-1 x"),
+            ("logs -fn -1 x", "logs -f --tail=-1 x"),
+            ("logs -n5 x", "logs --tail=5 x"),
+            (
+                "logs -n34567890123456789012 x",
+                "logs -n34567890123456789012 x",
+            ),
+            ("logs -f5 x", "logs -f5 x"),
             (
                 "run --exec-timeout -.5s c x.c",
                 "run --exec-timeout=-.5s c x.c",

@@ -102,6 +102,9 @@ fn a_log_is_followed_live_and_takes_nothing_from_who_runs() {
                 .success()
                 .stdout_eq("out\nlate\n")
                 .stderr_eq("err\n");
+            check(lab.sorna(&["logs", "-n1", &token]))
+                .success()
+                .stdout_eq("late\n");
             check(lab.sorna(&["logs", "-n", "1", &token]))
                 .success()
                 .stdout_eq("late\n")

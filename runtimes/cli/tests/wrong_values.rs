@@ -104,6 +104,30 @@ fn wrong_values_are_named_with_what_is_expected() {
             "\"4x\" is no amount of mem; expected a number, such as cpu=2 or mem=4g\n",
         ),
         (
+            &["logs", "-n", "-1", "name"],
+            "invalid value '-1' for '--tail <LINES>': expected a whole number that is not negative",
+        ),
+        (
+            &["logs", "-fn", "-1", "name"],
+            "invalid value '-1' for '--tail <LINES>': expected a whole number that is not negative",
+        ),
+        (
+            &["logs", "-n", "abc", "name"],
+            "invalid value 'abc' for '--tail <LINES>': expected a whole number that is not negative",
+        ),
+        (
+            &["upload", "name", "-"],
+            "✘ `-`, standard input, cannot be uploaded: files are uploaded by their names\n∙ Save it in a file first",
+        ),
+        (
+            &["upload", "-t", "name", "bash", "x.sh", "-"],
+            "✘ `-`, standard input, cannot be uploaded: files are uploaded by their names\n∙ Save it in a file first",
+        ),
+        (
+            &["upload", "name", "-", "x.sh"],
+            "✘ `-`, standard input, cannot be uploaded: files are uploaded by their names\n∙ Save it in a file first",
+        ),
+        (
             &["run", "-e", "=x", "bash", "-c", ":"],
             "there is no name before the `=`; expected NAME=VALUE\n",
         ),

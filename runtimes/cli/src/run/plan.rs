@@ -272,6 +272,12 @@ pub(crate) fn collect<P: AsRef<Path>>(
     reporter: &mut Reporter,
 ) -> Result<Vec<UploadFile>, Failure> {
     let mut paths_only = paths.iter().map(AsRef::as_ref);
+    if paths_only.clone().any(is_stdin) {
+        return Err(Failure::usage(
+            "`-`, standard input, cannot be uploaded: files are uploaded by their names".to_owned(),
+        )
+        .with_advice("Save it in a file first: `COMMAND > FILE`. A file of that name is `./-`."));
+    }
     if let Some(pipe) = paths_only.find(|path| is_pipe(path)) {
         return Err(of_pipe(pipe).with_advice("Save what comes out of it in a file first."));
     }
@@ -296,6 +302,11 @@ pub(crate) fn collect<P: AsRef<Path>>(
         ));
     }
     Ok(files)
+}
+
+/// Whether it stands for standard input, unless there is a file of that name.
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-" && !path.exists()
 }
 
 /// Whether it is a pipe, as `<(...)` of a shell is, or something else that is read once, and has no size before.
