@@ -34,7 +34,15 @@ pub(crate) fn show_left(reporter: &mut Reporter, terms: Terms, kernel: &str, err
         terms.kernel,
         message(error)
     ));
-    reporter.advice(terms.is_left(kernel));
+    reporter.advice(left_after(terms, kernel, error));
+}
+
+/// What becomes of a kernel that could not be destroyed for this reason.
+pub(crate) fn left_after(terms: Terms, kernel: &str, error: &Error) -> String {
+    match error.is_auth() {
+        true => terms.is_left_for_its_key(kernel),
+        false => terms.is_left(kernel),
+    }
 }
 
 /// Shows what failed, what the gateway reported, and what to do next.

@@ -64,6 +64,10 @@ pub(crate) fn clean_up(
     match report.cleanup {
         Cleanup::Failed(error) => {
             show_left(reporter, terms, id.as_str(), &error);
+            if error.is_auth() {
+                // Later commands cannot destroy it, either.
+                kept.is_gone();
+            }
             Exit::FAILURE
         }
         _ => {

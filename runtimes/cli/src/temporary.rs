@@ -12,6 +12,7 @@ use std::time::Duration;
 use sorna::blocking::Client;
 use sorna::{Cleanup, Dialect, Error, GatewayError, KernelId, RunReport, SessionToken};
 
+use crate::advice::left_after;
 use crate::chain::message;
 use crate::left::{self, Record};
 use crate::reporter::Reporter;
@@ -96,9 +97,12 @@ fn may_be_left(dialect: Dialect, kernel: &str) -> String {
     )
 }
 
-/// Whether the run has left no temporary kernel.
+/// Whether the run has left no temporary kernel that later commands are to destroy. If its access key is refused, they cannot.
 pub(crate) fn has_ended(report: &RunReport) -> bool {
-    !matches!(report.cleanup, Cleanup::Failed(_) | Cleanup::Unknown)
+    match &report.cleanup {
+        Cleanup::Failed(error) => error.is_auth(),
+        cleanup => !matches!(cleanup, Cleanup::Unknown),
+    }
 }
 
 /// How long a command waits at its end until what was left behind is destroyed. The next one goes on with it.
@@ -185,11 +189,17 @@ impl Left {
                     ));
                 }
             }
-            Err(error) => reporter.advice(format_args!(
-                "Temporary {noun} {kernel}, which an earlier command had left behind, could not be destroyed ({}). {}",
-                message(&error),
-                terms.is_left(kernel)
-            )),
+            Err(error) => {
+                if error.is_auth() {
+                    // Said once: it would not be otherwise the next time.
+                    let _ = fs::remove_file(&self.path);
+                }
+                reporter.advice(format_args!(
+                    "Temporary {noun} {kernel}, which an earlier command had left behind, could not be destroyed ({}). {}",
+                    message(&error),
+                    left_after(terms, kernel, &error)
+                ));
+            }
         }
     }
 }

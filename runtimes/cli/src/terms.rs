@@ -80,4 +80,14 @@ impl Terms {
             _ => "It ends when the gateway's idle timeout has passed.".to_owned(),
         }
     }
+
+    /// The same of one whose access key is refused, so that this can be tried only with a valid one.
+    pub(crate) fn is_left_for_its_key(self, id: &str) -> String {
+        match self {
+            Self::SESSION => format!(
+                "The access key is refused. If it was revoked, gateways of `sorna serve` destroy the session as well; otherwise end it with `sorna destroy {id}` once the key is accepted."
+            ),
+            _ => "The access key is refused. If it was revoked, gateways of `sorna serve` destroy the kernel as well; otherwise it ends when the gateway's idle timeout has passed.".to_owned(),
+        }
+    }
 }

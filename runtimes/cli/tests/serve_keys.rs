@@ -218,6 +218,59 @@ fn whose_key_is_revoked_meanwhile_is_told() {
     }
 }
 
+/// Where the end of a temporary kernel is known, nothing is tried or said of it, and where its key is refused, that is said once.
+#[test]
+fn temporary_kernels_of_revoked_keys_are_left_alone() {
+    if !need("python3") {
+        return;
+    }
+    let code = "print('begun', flush=True)\nimport time\ntime.sleep(1000)";
+    for api in ["sorna", "backend-ai"] {
+        let scene = Scene::start(&[ONE, TWO], |command| command);
+        let on = |key, arguments: &[&str]| scene.sorna(key, &[&["--api", api], arguments].concat());
+        let begin = |command: &mut Command| {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = command.spawn().expect("sorna runs");
+            let mut begun = [0; 6];
+            let stdout = child.stdout.as_mut().expect("a pipe");
+            std::io::Read::read_exact(stdout, &mut begun).expect("output");
+            child
+        };
+        let running = begin(&mut on(ONE, &["run", "python3", "-c", code]));
+        // One that leaves its kernel behind.
+        let mut killed = begin(&mut on(ONE, &["run", "python3", "-c", code]));
+        killed.kill().expect("it lives");
+        killed.wait().expect("it ends");
+        write_keys(scene.directory.path(), &[TWO]);
+        scene.hang_up();
+        let output = running.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).expect("text");
+        let (_, text) = text.split_once("is ready.\n").expect("a kernel");
+        assert!(
+            text.contains("(the kernel was destroyed, as its access key was revoked)"),
+            "{text}"
+        );
+        assert!(!text.contains("could not be destroyed"), "{api}: {text}");
+        assert!(!text.contains("sorna destroy"), "{api}: {text}");
+        for is_said in [true, false, false] {
+            let output = on(ONE, &["run", "python3", "-c", "1"]).output();
+            let text = String::from_utf8(output.expect("it runs").stderr).expect("text");
+            let words = "which an earlier command had left behind, could not be destroyed";
+            assert_eq!(
+                text.matches(words).count(),
+                usize::from(is_said),
+                "{api}: {text}"
+            );
+            let words = "The access key is refused. If it was revoked,";
+            assert_eq!(text.contains(words), is_said, "{api}: {text}");
+        }
+        check(on(TWO, &["run", "-q", "python3", "-c", "print(1)"]))
+            .success()
+            .stderr_eq("");
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_used_changes_nothing_and_the_log_says_why() {
     if !need("python3") {

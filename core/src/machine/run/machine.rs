@@ -20,8 +20,8 @@ use crate::machine::step::{Exchange, Machine, Step};
 use crate::machine::upload::{Upload, UploadProgress};
 use crate::moment::Moment;
 use crate::ops::{
-    Boundary, CreateKernel, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, RunMark,
-    UploadFile, check_files,
+    Boundary, CreateKernel, Destroy, Execute, ExecuteMode, ExecutionResult, ExecutionStatus,
+    RunMark, UploadFile, check_files,
 };
 use crate::version::Dialect;
 
@@ -139,6 +139,8 @@ pub struct Run {
     other_languages: Vec<String>,
     /// Whether the gateway recognizes marked executions.
     uses_marks: bool,
+    /// Whether such a gateway has said that the kernel does not exist any more.
+    is_gone: bool,
     /// Whether the gateway understands final executions, and the kernel is temporary.
     uses_final: bool,
     /// Whether the gateway understands the modes of files.
@@ -230,6 +232,7 @@ impl Run {
             is_new: None,
             other_languages: Vec::new(),
             uses_marks: false,
+            is_gone: false,
             uses_final: false,
             sends_modes: false,
             wants_echo: plan.echoes,
@@ -369,6 +372,7 @@ impl Run {
         self.phase = match (&self.kernel, self.temporary) {
             (None, _) => Phase::Over(Some(Cleanup::NoKernel)),
             (Some(_), false) => Phase::Over(Some(Cleanup::Kept)),
+            (Some(_), true) if self.is_gone => Phase::Over(Some(Cleanup::Destroyed)),
             (Some(kernel), true) => {
                 self.events.push_back(RunEvent::CleaningUp);
                 let removal = Removal::new(kernel.clone(), self.caller.clone());
@@ -574,6 +578,9 @@ impl Run {
     fn failed(&mut self, error: Error) {
         let stays_busy = !self.temporary
             && matches!(&error, Error::Aborted(aborted) if self.frees_kernels && !aborted.is_freed);
+        self.is_gone |= self.uses_marks
+            && matches!(&error, Error::Gateway(error)
+                if error.is_not_found() && Destroy::is_gone(self.caller.version(), error));
         let ending = if self.cancelled && !stays_busy {
             Ending::Cancelled
         } else {

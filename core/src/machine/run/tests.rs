@@ -231,6 +231,31 @@ fn a_kernel_that_is_gone_needs_no_destroying() {
 }
 
 #[test]
+fn a_kernel_of_which_our_gateway_says_that_it_is_gone_is_not_destroyed() {
+    for (extensions, status, kind, is_gone) in [
+        (r#"["runs"]"#, 404, "kernel-not-found", true),
+        (r#"["runs"]"#, 400, "kernel-execution-failed", false),
+        (r#"["runs"]"#, 401, "auth-failed", false),
+        ("[]", 404, "kernel-not-found", false),
+    ] {
+        let mut run = run(plan(&["1"]));
+        run.sends(CREATE);
+        let created = format!(r#"{{"kernelId": "k1", "extensions": {extensions}}}"#);
+        run.answers(reply(201, &created));
+        assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+        run.event();
+        run.sends(EXECUTE);
+        run.answers(problem(status, kind));
+        let report = match is_gone {
+            true => run.done(),
+            false => destroys(&mut run),
+        };
+        assert!(matches!(report.ending, Ending::Failed(_)), "{report:?}");
+        assert!(matches!(report.cleanup, Cleanup::Destroyed), "{report:?}");
+    }
+}
+
+#[test]
 fn cancelling_waits_for_the_request_in_flight() {
     let mut run = ready(plan(&["1", "2"]));
     run.event();

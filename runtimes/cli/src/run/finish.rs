@@ -284,6 +284,12 @@ fn clean_up(reporter: &mut Reporter, report: &RunReport, task: Task<'_>, mut exi
     let terms = task.target.terms();
     let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
     let result = match &report.cleanup {
+        // Which was said.
+        Cleanup::Destroyed if matches!(&report.ending, Ending::Failed(error) if error.is_not_found()) =>
+        {
+            reporter.clear();
+            "destroyed"
+        }
         Cleanup::Destroyed => {
             reporter.done(format_args!("Cleaned up the {}.", terms.kernel));
             "destroyed"
