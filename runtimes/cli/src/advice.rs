@@ -8,13 +8,13 @@ use sorna::{
 };
 
 use crate::chain::message;
+use crate::ended::end_reason;
 use crate::failure::build_advice;
 use crate::image::names_in;
 use crate::nearest::nearest;
 use crate::release::release;
 use crate::reporter::Reporter;
 use crate::settings::Setting;
-use crate::spoken::end_reason;
 use crate::target::Target;
 use crate::terms::Terms;
 use crate::values::is_id;

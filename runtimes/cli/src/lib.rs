@@ -18,6 +18,7 @@ mod boxes;
 mod chain;
 mod complete;
 mod config;
+mod ended;
 mod exit;
 mod failure;
 mod fetch;

@@ -1,12 +1,11 @@
 //! Which version of the API is spoken, and what that requires of values.
 
-use sorna::blocking::Kernel;
-use sorna::{ApiVersion, BuildError, Dialect, Error, KernelId, SessionToken};
+use sorna::{ApiVersion, BuildError, Dialect, KernelId, SessionToken};
 
 use crate::advice::{NO_ID, advice};
+use crate::ended::end_reason;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::harmless::safe;
 use crate::settings::{self, Api};
 use crate::target::Target;
 
@@ -54,29 +53,6 @@ pub(crate) fn check_living(
             reason: end_reason(&error),
         }),
         _ => Ok(()),
-    }
-}
-
-/// Why a session has ended, if a gateway of `sorna serve` says so in its error response.
-pub(crate) fn end_reason(error: &Error) -> Option<String> {
-    const WORDS: &str = "the kernel was destroyed";
-    let message = error.gateway()?.message()?;
-    let at = message.find(WORDS)?;
-    let mut reason = message[at..].trim_end_matches(['.', '"']);
-    if message[..at].ends_with('(') {
-        reason = reason.strip_suffix(')').unwrap_or(reason);
-    }
-    Some(safe(reason))
-}
-
-/// Why a session has ended of which there is nothing else to know: as [`end_reason`], or as managers say it.
-pub(crate) fn end_reason_of(kernel: &Kernel) -> Option<String> {
-    match kernel.info() {
-        Ok(info) => {
-            let reason = info.status_info().filter(|reason| !reason.is_empty());
-            reason.map(safe)
-        }
-        Err(error) => end_reason(&error),
     }
 }
 

@@ -18,11 +18,11 @@ use super::input::{Answer, Echo, Keyboard};
 use super::language::Syntax;
 use super::watch::Program;
 use crate::advice::{aborted_advice, show_error};
+use crate::ended::end_reason_of;
 use crate::exit::Exit;
 use crate::left::{self, Record, State, Turn};
 use crate::lost::{KILLED, has_lost};
 use crate::run::resources::words;
-use crate::spoken::end_reason_of;
 use crate::terms::Terms;
 
 /// The line that ends a program's input: Ctrl-D.

@@ -6,6 +6,7 @@ use sorna::blocking::Kernel;
 use sorna::{BuildError, Dialect, Error, KernelId, SessionStatus, SessionSummary};
 
 use crate::advice::advice;
+use crate::ended::end_reason;
 use crate::failure::Failure;
 use crate::harmless::safe;
 use crate::spoken;
@@ -177,7 +178,7 @@ pub(crate) fn find(target: &Target, text: &str) -> Result<Found, Failure> {
             Err(Failure::NoSession {
                 text: text.to_owned(),
                 endpoint: target.endpoint(),
-                reason: error.as_ref().and_then(spoken::end_reason),
+                reason: error.as_ref().and_then(end_reason),
             })
         }
     }

@@ -6,13 +6,13 @@ use clap::Args;
 use sorna::{Console, Record};
 
 use super::with_kernel;
+use crate::ended::end_reason_of;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::reporter::Reporter;
 use crate::signals;
-use crate::spoken::end_reason_of;
 use crate::streams::{self, Stream};
 use crate::terms::Terms;
 use crate::units::count;

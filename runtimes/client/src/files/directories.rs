@@ -5,8 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sorna_core::TransportError;
-
 /// The directories that were made or opened, and the modes that they get at the end.
 #[derive(Debug, Default)]
 pub(super) struct Directories {
@@ -77,12 +75,13 @@ impl Directories {
         Ok(())
     }
 
-    /// Sets the modes.
-    pub(super) fn finish(&mut self) -> Result<(), TransportError> {
+    /// Sets the modes. The error is of the directory with this path.
+    pub(super) fn finish(&mut self) -> Result<(), (PathBuf, io::Error)> {
         // Those inside of others come first.
         while let Some((path, entered)) = self.entered.pop_last() {
-            self.shut(&path, entered)
-                .map_err(|error| super::save::unwritable(&path, error))?;
+            if let Err(error) = self.shut(&path, entered) {
+                return Err((path, error));
+            }
         }
         Ok(())
     }

@@ -148,7 +148,8 @@ impl Saver {
     ///
     /// As [`handle`](Self::handle).
     pub fn finish(&mut self) -> Result<(), TransportError> {
-        self.directories.finish()
+        let finished = self.directories.finish();
+        finished.map_err(|(path, error)| unwritable(&path, error))
     }
 
     fn is_in_the_way(&self, path: &PathBuf) -> bool {

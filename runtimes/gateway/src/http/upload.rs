@@ -4,10 +4,10 @@
 //! and all can be stored, so a rejected upload stores no file. No symbolic link in the work
 //! directory is followed: the program could have made it point anywhere.
 
+mod arrived;
 mod place;
 
 use std::fs::{File, Permissions};
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant, SystemTime};
 use hyper::body::Incoming;
 use multer::{Constraints, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
-use rustix::io::Errno;
+use sorna_core::FileMode;
 use sorna_core::server::{ProblemReply, upload_file_name};
-use sorna_core::{FileMode, ProblemKind};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
+pub(super) use self::arrived::no_room;
+use self::arrived::{Arrived, bad, internal, outside, rejected};
 use self::place::{Place, Shut};
 use super::pieces::{Gauge, Pieces, TooMuch};
 use crate::kernel::{Home, Reservation};
-use crate::shortage;
 
 /// What an upload may hold.
 #[derive(Clone, Copy, Debug)]
@@ -72,25 +72,6 @@ impl Pace {
 
 /// The most bytes before the first part, and of the head of each.
 const PART_HEAD: u64 = 16 * 1024;
-
-/// The longest path in the work directory: programs open none that is much longer, and what is deeper is not counted.
-const LONGEST_PATH: usize = 3500;
-
-/// A file that has arrived: its temporary path and its destination.
-#[derive(Debug)]
-struct Arrived {
-    staged: PathBuf,
-    target: PathBuf,
-    name: String,
-    /// What the client said that it is, if it did.
-    mode: Option<FileMode>,
-}
-
-impl Arrived {
-    fn is_directory(&self) -> bool {
-        self.mode.is_some_and(|mode| mode.is_directory)
-    }
-}
 
 /// Stores the files of a form in the work directory.
 ///
@@ -278,36 +259,6 @@ fn relative_path(name: &str) -> Option<PathBuf> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
 
-fn cannot_store(file: &Arrived, errno: Errno) -> ProblemReply {
-    match errno {
-        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NAMETOOLONG | Errno::EXIST => {
-            ProblemKind::InvalidApiParams
-                .reply_with(&format!("{:?} cannot be stored: {errno}", file.name))
-        }
-        errno => internal(&errno.into(), &file.target),
-    }
-}
-
-fn bad(detail: &str) -> ProblemReply {
-    ProblemKind::GenericBadRequest.reply_with(detail)
-}
-
-/// An upload was larger than what the kernel may still take on the disk.
-pub(super) fn no_room(reason: String) -> ProblemReply {
-    bad(&format!("no room for the upload: {reason}"))
-}
-
-/// For too many files, or too large ones: the type that the original gateway has for these.
-fn rejected(detail: &str) -> ProblemReply {
-    ProblemKind::InvalidApiParams.reply_with(detail)
-}
-
-fn outside(name: &str) -> ProblemReply {
-    rejected(&format!(
-        "{name:?} is not a file name inside the work directory"
-    ))
-}
-
 fn malformed(error: &multer::Error) -> ProblemReply {
     match error {
         multer::Error::StreamSizeExceeded { .. } => rejected("the upload is too large in total"),
@@ -320,15 +271,6 @@ fn too_long() -> ProblemReply {
     bad(&format!(
         "the head of a part, or what precedes the first, is larger than {PART_HEAD} bytes"
     ))
-}
-
-/// The path is where the upload was to be stored.
-fn internal(error: &io::Error, path: &Path) -> ProblemReply {
-    if let Some(problem) = shortage::problem(error, path) {
-        return problem;
-    }
-    tracing::warn!(%error, "an upload could not be stored");
-    ProblemKind::InternalServerError.reply_with("the upload could not be stored")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sorna_core::server::ProblemReply;
 
-use super::{Arrived, LONGEST_PATH, cannot_store, internal, no_room, outside, rejected};
+use super::arrived::{Arrived, LONGEST_PATH, cannot_store, internal, no_room, outside, rejected};
 use crate::http::stale;
 use crate::kernel::{Home, Reservation};
 
