@@ -34,29 +34,69 @@ use crate::version::{ApiVersion, Dialect};
 pub struct OpenTerminal {
     /// The kernel.
     pub kernel: KernelId,
+    directory: Option<String>,
+    is_offered: bool,
 }
 
 impl OpenTerminal {
+    /// The name of the extension by which a gateway starts terminals in a directory.
+    pub const DIRECTORY: &str = "terminal-directory";
+
     /// The operation.
     #[must_use]
     pub fn new(kernel: KernelId) -> Self {
-        Self { kernel }
+        Self {
+            kernel,
+            directory: None,
+            is_offered: false,
+        }
+    }
+
+    /// Lets the terminal start in this directory, relative to the work directory and below it. It goes into the query, as
+    /// `directory`.
+    ///
+    /// That is an extension of `sorna-gateway` in both dialects, [`DIRECTORY`](Self::DIRECTORY), and an error unless
+    /// [`with_extension`](Self::with_extension) says that the gateway offers it. That gateway responds with 400
+    /// `invalid-api-params` if there is no such directory, or if the kernel has a terminal already that was started in
+    /// another one.
+    #[must_use]
+    pub fn with_directory(mut self, directory: impl Into<String>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Sets whether the gateway starts terminals in directories: no by default. Gateways that do name
+    /// [`DIRECTORY`](Self::DIRECTORY) when they [create](crate::CreatedKernel::extensions) a kernel, and when they say which
+    /// [version](crate::VersionInfo::extensions) they speak.
+    #[must_use]
+    pub fn with_extension(mut self, is_offered: bool) -> Self {
+        self.is_offered = is_offered;
+        self
     }
 
     /// The request before it is signed.
     ///
     /// # Errors
     ///
-    /// An ID that the gateway would reject, or a version without terminals.
+    /// An ID that the gateway would reject, or a version without terminals; [`BuildError::NotOffered`] for a directory
+    /// without the extension.
     pub fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         self.kernel.check(version)?;
+        if self.directory.is_some() && !self.is_offered {
+            let what = "terminals that start in a directory";
+            return Err(BuildError::NotOffered { what });
+        }
         let path = match version.dialect() {
             Dialect::SornaV2 => "/v2/stream/kernel",
             Dialect::BackendAi => "/stream/session",
         };
-        Ok(UnsignedRequest::new(Method::GET, path)
+        let request = UnsignedRequest::new(Method::GET, path)
             .segment(self.kernel.as_str())
-            .segment("pty"))
+            .segment("pty");
+        Ok(match &self.directory {
+            Some(directory) => request.query("directory", directory),
+            None => request,
+        })
     }
 
     /// The signed request, as of `now`, without the headers of the WebSocket itself (`Connection`,
@@ -88,6 +128,22 @@ mod tests {
         let open = OpenTerminal::new(KernelId::new("a b").unwrap());
         let request = open.prepare(ApiVersion::V7_20230615).unwrap();
         assert_eq!(request.path(), "/stream/session/a%20b/pty");
+    }
+
+    #[test]
+    fn a_directory_needs_the_extension() {
+        let open = OpenTerminal::new(kernel()).with_directory("a b/c&d");
+        let error = open.prepare(ApiVersion::default()).unwrap_err();
+        assert!(matches!(error, BuildError::NotOffered { .. }));
+        let open = open.with_extension(true);
+        for (version, target) in [
+            (ApiVersion::default(), "/v2/stream/kernel/k1/pty"),
+            (ApiVersion::V9_20250722, "/stream/session/k1/pty"),
+        ] {
+            let request = open.prepare(version).unwrap();
+            let target = format!("{target}?directory=a%20b%2Fc%26d");
+            assert_eq!(request.path(), target);
+        }
     }
 
     #[test]

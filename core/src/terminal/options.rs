@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 /// How a terminal starts and stays alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerminalOptions {
+    directory: Option<String>,
     size: (u16, u16),
     ping_interval: Duration,
 }
 
 impl Default for TerminalOptions {
-    /// 24 lines of 80 columns, and a ping every 30 s.
+    /// In the work directory, 24 lines of 80 columns, and a ping every 30 s.
     fn default() -> Self {
         Self {
+            directory: None,
             size: (24, 80),
             ping_interval: Duration::from_secs(30),
         }
@@ -24,6 +26,15 @@ impl TerminalOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets the shell start in this directory, relative to the work directory and below it. An extension of
+    /// `sorna-gateway` in both dialects: see [`OpenTerminal::with_directory`](super::OpenTerminal::with_directory). The
+    /// [state machine](super::Terminal) has no use for it.
+    #[must_use]
+    pub fn with_directory(mut self, directory: impl Into<String>) -> Self {
+        self.directory = Some(directory.into());
+        self
     }
 
     /// The window's size at the start, in lines and columns. Without one, the window of the original gateway
@@ -39,6 +50,12 @@ impl TerminalOptions {
     pub fn with_ping_interval(mut self, interval: Duration) -> Self {
         self.ping_interval = interval;
         self
+    }
+
+    /// The directory that the shell starts in, if that is not the work directory.
+    #[must_use]
+    pub fn directory(&self) -> Option<&str> {
+        self.directory.as_deref()
     }
 
     /// The window's size at the start, in lines and columns.

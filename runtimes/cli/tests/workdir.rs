@@ -8,6 +8,7 @@ use std::process::Command;
 use sorna_gateway::RunningGateway;
 use sorna_test_tools::need;
 
+use support::stub::{self, Request};
 use support::terminal::Terminal;
 use support::{backend_at, check, gateway, here, sorna, sorna_at, write};
 
@@ -174,5 +175,96 @@ fn what_cannot_be_a_directory_or_be_changed_to_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let text = String::from_utf8(output.stderr).expect("text");
         assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn shells_start_in_the_directory() {
+    for at in DIALECTS {
+        let (gateway, directory) = (gateway(), here());
+        write(directory.path(), &[("it's d/n", "42"), ("other/n", "43")]);
+        let mut upload = at(directory.path(), &gateway);
+        upload.args(["upload", "-t", "my-session", "bash", "it's d", "other"]);
+        check(upload).success();
+        let shell = |dir: &str| {
+            let mut command = at(directory.path(), &gateway);
+            command.args(["shell", "-t", "my-session", "-w", dir, "bash"]);
+            command
+        };
+        check(shell("none"))
+            .code(1)
+            .stderr_eq("...\n✘ [..]No such file or directory: 'none'[..]\n...\n");
+        check(shell("other/n"))
+            .code(1)
+            .stderr_eq("...\n✘ [..]Not a directory: 'other/n'[..]\n...\n");
+        for outside in ["..", "/etc", "a/../.."] {
+            check(shell(outside)).code(2);
+        }
+        let is_backend = at(directory.path(), &gateway)
+            .get_envs()
+            .any(|(name, _)| name == "BACKEND_ENDPOINT");
+        let open = |dir: &str| {
+            let line = format!("exec sorna shell -t my-session -w \"{dir}\" bash");
+            Terminal::in_shell(directory.path(), &gateway, is_backend, &line)
+        };
+        let mut terminal = open("it's d");
+        terminal.shows("Leave with");
+        terminal.types("cat n; echo; ln -s ../../../../etc out\r");
+        terminal.shows("42\r\n");
+        terminal.types("\x1d");
+        assert_eq!(terminal.ends(), Some(0));
+        // The shell runs on.
+        check(shell("other"))
+            .code(1)
+            .stderr_eq("...\n✘ [..]was started in \"it's d\"[..]\n...\n");
+        check(shell("it's d/out"))
+            .code(1)
+            .stderr_eq("...\n✘ [..]is not in the work directory[..]\n...\n");
+        let mut terminal = open("./it's d/");
+        terminal.types("cat n; echo; exit\r");
+        terminal.shows("42\r\n");
+        assert_eq!(terminal.ends(), Some(0));
+        let mut terminal = open("other");
+        terminal.types("cat n; echo; exit\r");
+        terminal.shows("43\r\n");
+        assert_eq!(terminal.ends(), Some(0));
+        gateway.stop();
+    }
+}
+
+#[test]
+fn foreign_gateways_start_shells_in_the_work_directory_only() {
+    let directory = here();
+    for (version, api) in [
+        (r#"{"version": "v2.20170315"}"#, "sorna"),
+        (
+            r#"{"version": "v9.20250722", "manager": "26.9.6"}"#,
+            "backend-ai",
+        ),
+    ] {
+        // Nothing but this is asked, so nothing is created.
+        let address = stub::stub(move |request: &Request| {
+            let is_version =
+                request.method == "GET" && matches!(&*request.path, "/" | "/v2" | "/v2/");
+            Some(match is_version {
+                true => (200, version.to_owned()),
+                false => (500, format!("{} {}", request.method, request.path)),
+            })
+        });
+        let mut shell = stub::at(sorna(directory.path()), address);
+        shell.args(["shell", "--api", api, "-t", "my-session", "-w", "d", "bash"]);
+        check(shell)
+            .code(2)
+            .stderr_eq("✘ the gateway at http://[..] starts terminals in the work directory only: leave out --workdir, and use `cd` there\n");
+    }
+    // A temporary kernel has no directories.
+    for arguments in [
+        &["-w", "d"][..],
+        &["--local", "-w", "d"],
+        &["--local", "-t", "my-session", "-w", "d"],
+    ] {
+        let mut shell = sorna(directory.path());
+        shell.arg("shell").args(arguments).arg("bash");
+        check(shell).code(2);
     }
 }

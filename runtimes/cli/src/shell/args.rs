@@ -9,7 +9,7 @@ use sorna::KernelSpec;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::local::LocalArgs;
-use crate::run::env_file;
+use crate::run::{env_file, work_dir};
 use crate::spoken;
 use crate::values;
 
@@ -45,6 +45,11 @@ pub(crate) struct ShellArgs {
     #[arg(long = "env-file", value_name = "FILE")]
     env_files: Vec<PathBuf>,
 
+    /// Directory that the shell starts in, relative to the work directory of the session and below it. For gateways of
+    /// `sorna serve`, in either API. A terminal that runs already must have been started there.
+    #[arg(short, long, value_name = "DIR", requires = "token", conflicts_with = "local", value_parser = work_dir::directory)]
+    pub(super) workdir: Option<String>,
+
     /// Destroy the kernel when it has not been in use for this long, from now on; at most what the gateway allows. For
     /// gateways of `sorna serve`, in either API. `sorna keep-alive` does the same later.
     #[arg(long, value_name = "TIME", requires = "token", conflicts_with = "local", value_parser = values::time)]
@@ -62,6 +67,7 @@ const EXAMPLES: &str = "\
 Examples:
   sorna shell --local bash
   sorna shell -t my-session python3   # Ctrl-] detaches; run it again to reattach
+  sorna shell -t my-session -w data/2026 bash
 
 In Backend.AI, with images in place of languages:
   sorna shell -t my-session -e EPOCHS=3 python";

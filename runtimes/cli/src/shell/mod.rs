@@ -11,9 +11,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use sorna::blocking::{PtyReader, PtyWriter};
-use sorna::{ExecuteMode, GatewayError, RunPlan, TerminalEvent, TerminalOptions, random_token};
+use sorna::protocol::terminal::OpenTerminal;
+use sorna::{
+    ExecuteMode, GatewayError, ProblemKind, RunPlan, TerminalEvent, TerminalOptions, random_token,
+};
 
-use crate::advice::show_error;
+use crate::advice::{advice, show_error};
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -73,6 +76,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     )?;
     let version = spoken::version(&target)?;
     spec.check(version).map_err(Failure::Argument)?;
+    if arguments.workdir.is_some() {
+        check_directories(&target)?;
+    }
     spoken::check_token(&target, token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
     let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
@@ -152,7 +158,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
     } else {
-        match kernel.stream_pty(options()) {
+        match kernel.stream_pty(options(&arguments)) {
             Ok(pty) => {
                 reporter.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
@@ -187,8 +193,26 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     Ok(exit)
 }
 
-fn options() -> TerminalOptions {
-    let options = TerminalOptions::new();
+/// Checks that the gateway starts terminals in directories, before there is a kernel.
+fn check_directories(target: &Target) -> Result<(), Failure> {
+    match target.client.offers(OpenTerminal::DIRECTORY) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::usage(format!(
+            "the gateway at {} starts terminals in the work directory only: leave out --workdir, and use `cd` there",
+            target.endpoint()
+        ))),
+        Err(error) => Err(Failure::Request {
+            advice: advice(&error, target),
+            error: Box::new(error),
+        }),
+    }
+}
+
+fn options(arguments: &ShellArgs) -> TerminalOptions {
+    let mut options = TerminalOptions::new();
+    if let Some(directory) = &arguments.workdir {
+        options = options.with_directory(directory);
+    }
     match watch::size() {
         Some((rows, cols)) => options.with_size(rows, cols),
         None => options,
@@ -273,7 +297,8 @@ fn attend(
 /// Whether the response may be of a gateway that opens no terminals.
 fn is_about_terminals(error: &GatewayError) -> bool {
     let is_about_user = matches!(error.status().as_u16(), 401 | 403 | 429);
-    !is_about_user
+    let is_about_directory = error.kind() == Some(ProblemKind::InvalidApiParams);
+    !is_about_user && !is_about_directory
 }
 
 /// The message after the detach key.

@@ -206,7 +206,9 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an error response of the gateway is a [`GatewayError`](sorna_core::GatewayError).
+    /// See [`Error`]; an error response of the gateway is a [`GatewayError`](sorna_core::GatewayError), and
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) means that it starts no terminals in a
+    /// [directory](TerminalOptions::with_directory).
     pub fn stream_pty(&self, options: TerminalOptions) -> Result<Pty, Error> {
         super::terminal::open(&self.0, options)
     }

@@ -408,7 +408,9 @@ impl<T: UpgradeTransport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an error response of the gateway is a [`GatewayError`](sorna_core::GatewayError).
+    /// See [`Error`]; an error response of the gateway is a [`GatewayError`](sorna_core::GatewayError), and
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) means that it starts no terminals in a
+    /// [directory](TerminalOptions::with_directory).
     pub async fn stream_pty(&self, options: TerminalOptions) -> Result<Pty<T>, Error> {
         terminal::open(&self.client, self.id.clone(), options).await
     }

@@ -22,7 +22,11 @@ pub(crate) async fn open<T: UpgradeTransport + 'static>(
     kernel: KernelId,
     options: TerminalOptions,
 ) -> Result<Pty<T>, Error> {
-    let open = OpenTerminal::new(kernel);
+    let mut open = OpenTerminal::new(kernel);
+    if let Some(directory) = options.directory() {
+        let is_offered = client.offers(OpenTerminal::DIRECTORY).await?;
+        open = open.with_directory(directory).with_extension(is_offered);
+    }
     let caller = client.caller().await?;
     let mut request = open.request(caller.signer(), client.clock().now().wall)?;
     let handshake = Handshake::begin(&mut request);

@@ -2,6 +2,7 @@
 
 use sorna_core::{
     Execute, FollowLogs, Interrupt, KeepAlive, ListFiles, MatchSessions, UploadFiles,
+    terminal::OpenTerminal,
 };
 
 use super::context::Context;
@@ -20,6 +21,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     FollowLogs::EXTENSION,
     MatchSessions::EXTENSION,
     Execute::ATTACH,
+    OpenTerminal::DIRECTORY,
 ];
 
 /// Those that have an effect in kernels of a language.

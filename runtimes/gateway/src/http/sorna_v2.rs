@@ -59,7 +59,7 @@ async fn respond_whole(
     let key = call.key;
     match route {
         Route::Upload(id) if is_form => upload(context, call, &id).await,
-        Route::Terminal(id) => open_terminal(context, call, &id),
+        Route::Terminal(id) => open_terminal(context, call, &id).await,
         Route::Version => Ok(reply::version_with(ApiVersion::default(), EXTENSIONS)),
         Route::Authorize => {
             let request = AuthorizeRequest::parse(bytes)?;
@@ -238,13 +238,12 @@ fn turn_of<'a>(request: &'a ExecuteRequest, mark: &RunMark) -> Turn<'a> {
 }
 
 /// Accepts the WebSocket handshake, and serves the terminal in the background.
-fn open_terminal(context: &Context, call: Call<'_>, id: &KernelId) -> Result {
+async fn open_terminal(context: &Context, call: Call<'_>, id: &KernelId) -> Result {
     let entry = context.kernels.find(call.key, id)?;
     let response = websocket::accept(call.parts)?;
     let upgrade = call.upgrade.ok_or_else(websocket::no_handshake)?;
     entry.kernel.touch();
-    let attached = entry.kernel.attach();
-    let attached = attached.map_err(|error| error.problem(ProblemKind::KernelExecutionFailed))?;
+    let attached = terminal::attach(&entry, call.parts.uri.query()).await?;
     let served = terminal::serve(upgrade, entry, attached, Dialect::SornaV2);
     tokio::spawn(served);
     Ok(response)

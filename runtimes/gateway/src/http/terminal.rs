@@ -5,14 +5,44 @@ use std::sync::Arc;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use sorna_core::Dialect;
+use sorna_core::server::ProblemReply;
+use sorna_core::server::backend_ai::Parameters;
 use sorna_core::terminal::{Command, Message};
+use sorna_core::{Dialect, ProblemKind};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
+use super::files;
 use super::websocket::{self, CLOSE_TIME, Socket, Upgrade};
-use crate::kernel::{Attached, FromTerminal, ToTerminal};
+use crate::kernel::{AttachError, Attached, FromTerminal, ToTerminal};
 use crate::kernels::{Cause, Entry};
+
+/// Joins a kernel's terminal, which is started if it does not run: in the `directory` of the query, if there is one.
+///
+/// # Errors
+///
+/// 400 `invalid-api-params` if there is no such directory, or if the terminal runs and was started in another one.
+pub(super) async fn attach(entry: &Entry, query: Option<&str>) -> Result<Attached, ProblemReply> {
+    let parameters = Parameters::parse(query, b"")?;
+    let directory = match parameters.text("directory") {
+        Some(path) => Some(files::directory(entry, &path).await?),
+        None => None,
+    };
+    entry
+        .kernel
+        .attach(directory)
+        .map_err(|error| match error {
+            AttachError::Start(error) => error.problem(ProblemKind::KernelExecutionFailed),
+            AttachError::StartedIn(other) => ProblemKind::InvalidApiParams.reply_with(&format!(
+                "the terminal of this kernel already runs and was started in {}: join it without naming a directory, or end its shell first",
+                if other.as_os_str().is_empty() {
+                    "the work directory".to_owned()
+                } else {
+                    format!("{:?}", other.display().to_string())
+                }
+            )),
+        })
+}
 
 /// Serves one client until it leaves or the terminal ends.
 pub(super) async fn serve(

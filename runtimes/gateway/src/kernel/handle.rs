@@ -1,5 +1,6 @@
 //! A kernel as requests see it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::record::Record;
 use super::run::Plan;
 use super::setup::Setup;
 use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, Shared, State};
-use super::terminal::{Attached, Hub, Restarts};
+use super::terminal::{AttachError, Attached, Hub, Restarts};
 use super::turn::Turn;
 use crate::lock::lock;
 
@@ -414,24 +415,33 @@ impl Kernel {
         }
     }
 
-    /// Joins the kernel's terminal, which is started if it does not run.
+    /// Joins the kernel's terminal, which is started if it does not run: in this directory, relative to the work
+    /// directory, if there is one.
     ///
     /// # Errors
     ///
-    /// The system's error if no terminal can be opened.
-    pub(crate) fn attach(&self) -> Result<Attached, KernelStartError> {
+    /// If no terminal can be opened, or runs that was started in another directory.
+    pub(crate) fn attach(&self, directory: Option<PathBuf>) -> Result<Attached, AttachError> {
         let mut terminal = self.terminal();
         if self.is_ending.load(Ordering::SeqCst) {
-            return Err(KernelStartError::new("the kernel is being destroyed"));
+            let error = KernelStartError::new("the kernel is being destroyed");
+            return Err(AttachError::Start(error));
         }
-        let hub = match terminal.take().filter(|hub| !hub.has_ended()) {
-            Some(hub) => hub,
-            None => Hub::start(
+        terminal.take_if(|hub| hub.has_ended());
+        let hub = match (terminal.as_ref(), directory) {
+            (Some(hub), Some(directory)) if hub.directory() != directory => {
+                return Err(AttachError::StartedIn(hub.directory().to_owned()));
+            }
+            (Some(hub), _) => Arc::clone(hub),
+            (None, directory) => Hub::start(
+                directory.unwrap_or_default(),
                 Arc::clone(&self.setup),
                 Arc::clone(&self.shared),
                 Arc::clone(&self.restarts),
             )
-            .map_err(|error| KernelStartError::of_system(&error, self.setup.home.root()))?,
+            .map_err(|error| {
+                AttachError::Start(KernelStartError::of_system(&error, self.setup.home.root()))
+            })?,
         };
         let attached = hub.attach();
         *terminal = Some(hub);

@@ -78,5 +78,5 @@ pub(crate) use stock::{Held, Stock};
 #[cfg(test)]
 pub(crate) use sweep::MARK;
 pub(crate) use sweep::sweep;
-pub(crate) use terminal::{Attached, FromTerminal, ToTerminal};
+pub(crate) use terminal::{AttachError, Attached, FromTerminal, ToTerminal};
 pub(crate) use turn::Turn;

@@ -119,7 +119,7 @@ async fn to_session(
             context.sessions.find(key, id)?;
             Err(unoffered(what))
         }
-        SessionVerb::Terminal => stream::open_terminal(context, call, id),
+        SessionVerb::Terminal => stream::open_terminal(context, call, id).await,
         SessionVerb::ExecuteStream => stream::open_execution(context, call, id),
         _ => Err(ProblemKind::NotImplemented.reply()),
     }

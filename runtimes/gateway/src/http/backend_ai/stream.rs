@@ -38,16 +38,13 @@ const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_TYPED: (usize, usize) = (64, 64 * 1024);
 
 /// `GET /stream/session/{name}/pty`
-pub(super) fn open_terminal(context: &Context, call: &mut Call<'_>, id: &KernelId) -> Result {
+pub(super) async fn open_terminal(context: &Context, call: &mut Call<'_>, id: &KernelId) -> Result {
     let session = context.sessions.find(call.key, id)?;
     let response = websocket::accept(call.parts)?;
     let upgrade = call.upgrade.take().ok_or_else(websocket::no_handshake)?;
     let entry = session.running()?;
     entry.kernel.touch();
-    let attached = entry
-        .kernel
-        .attach()
-        .map_err(|error| error.problem(ProblemKind::KernelExecutionFailed))?;
+    let attached = terminal::attach(&entry, call.parts.uri.query()).await?;
     tokio::spawn(terminal::serve(
         upgrade,
         entry,

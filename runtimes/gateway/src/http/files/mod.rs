@@ -66,6 +66,21 @@ pub(super) async fn list(entry: Arc<Entry>, parameters: &Parameters) -> Result {
     Ok(reply::json(StatusCode::OK, &listing).map(ReplyBody::new))
 }
 
+/// A directory of the kernel, relative to its work directory.
+pub(super) async fn directory(entry: &Entry, path: &str) -> Result<PathBuf> {
+    let (work, wanted) = (work(entry), path.to_owned());
+    let found = blocking(move || tree::directory(&work, &wanted)).await?;
+    found.map_err(|error| {
+        if tree::is_outside(&error) {
+            return outside(path);
+        }
+        let missing = shortage::problem(&error, Path::new(path));
+        missing.unwrap_or_else(|| {
+            ProblemKind::InvalidApiParams.reply_with(&tree::describe(&error, path))
+        })
+    })
+}
+
 /// `POST` or `GET /session/{name}/download`, `GET /v2/kernel/{id}/download`
 pub(super) async fn download(
     context: &Context,

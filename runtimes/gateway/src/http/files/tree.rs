@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -33,6 +33,19 @@ pub(super) fn open(work: &Path, path: &str) -> io::Result<File> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
     let directory = rustix::fs::openat(CWD, work, flags, Mode::empty())?;
     open_in(&directory, &relative)
+}
+
+/// The path of a directory below the work directory, relative to it and without links.
+pub(super) fn directory(work: &Path, path: &str) -> io::Result<PathBuf> {
+    let directory = open(work, path)?;
+    if !directory.metadata()?.is_dir() {
+        return Err(Errno::NOTDIR.into());
+    }
+    let real =
+        |file: &dyn AsRawFd| std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let (work, directory) = (real(&open(work, "")?)?, real(&directory)?);
+    let relative = directory.strip_prefix(work).map(Path::to_owned);
+    relative.map_err(|_| Errno::NOENT.into())
 }
 
 /// Opens what is below a directory.

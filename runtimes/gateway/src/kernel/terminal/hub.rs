@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::restarts::Restarts;
 use super::shell::{FIRST_SIZE, Shell};
 use super::side::Side;
 use super::window::Window;
+use crate::kernel::KernelStartError;
 use crate::kernel::process::Process;
 use crate::kernel::setup::Setup;
 use crate::kernel::state::Shared;
@@ -49,6 +51,8 @@ pub(crate) enum FromTerminal {
 /// A running terminal.
 #[derive(Debug)]
 pub(crate) struct Hub {
+    /// Where its shells start, relative to the work directory.
+    directory: PathBuf,
     shared: Arc<Shared>,
     to_shell: mpsc::Sender<ToTerminal>,
     screen: Mutex<Screen>,
@@ -67,6 +71,14 @@ struct Screen {
     size: Option<(u16, u16)>,
 }
 
+/// Why a client cannot join a terminal.
+#[derive(Debug)]
+pub(crate) enum AttachError {
+    Start(KernelStartError),
+    /// It was started in this directory, relative to the work directory, and the client wants another one.
+    StartedIn(PathBuf),
+}
+
 /// A client's connection to a terminal. Dropping it leaves the terminal.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -78,16 +90,18 @@ pub(crate) struct Attached {
 }
 
 impl Hub {
-    /// Starts the shell. Must be called within a tokio runtime.
+    /// Starts the shell in a directory, relative to the work directory. Must be called within a tokio runtime.
     pub(crate) fn start(
+        directory: PathBuf,
         setup: Arc<Setup>,
         shared: Arc<Shared>,
         restarts: Arc<Restarts>,
     ) -> io::Result<Arc<Self>> {
-        let shell = Shell::start(&setup, FIRST_SIZE)?;
+        let shell = Shell::start(&setup, &directory, FIRST_SIZE)?;
         shared.lock().terminal = shell.process.id();
         let (to_shell, from_clients) = mpsc::channel(SHELL_QUEUE);
         let hub = Arc::new(Self {
+            directory,
             shared,
             to_shell,
             screen: Mutex::default(),
@@ -124,6 +138,11 @@ impl Hub {
         }
     }
 
+    /// Where its shells start, relative to the work directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Whether somebody is there.
     pub(crate) fn has_clients(&self) -> bool {
         !self.screen().clients.is_empty()
@@ -156,7 +175,10 @@ impl Hub {
             }
             count = restarts.count();
             let size = self.screen().size.unwrap_or(FIRST_SIZE);
-            match Shell::start(&setup, size) {
+            // It may have been removed.
+            let started = Shell::start(&setup, &self.directory, size)
+                .or_else(|_| Shell::start(&setup, Path::new(""), size));
+            match started {
                 Ok(next) => {
                     self.shared.lock().terminal = next.process.id();
                     shell = next;

@@ -9,5 +9,5 @@ mod shell;
 mod side;
 mod window;
 
-pub(crate) use hub::{Attached, FromTerminal, Hub, ToTerminal};
+pub(crate) use hub::{AttachError, Attached, FromTerminal, Hub, ToTerminal};
 pub(crate) use restarts::Restarts;

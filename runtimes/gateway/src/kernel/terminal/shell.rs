@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use pty_process::Command;
 
@@ -26,9 +27,9 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// Starts the kernel's shell in its work directory, with its own session and controlling
+    /// Starts the kernel's shell in a directory, relative to its work directory, with its own session and controlling
     /// terminal. Must be called within a tokio runtime.
-    pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
+    pub(super) fn start(setup: &Setup, directory: &Path, size: (u16, u16)) -> io::Result<Self> {
         let usual_signals = setup.launcher.usual_signals().iter().cloned();
         let words = setup.installed.shell(&setup.home);
         let words: Vec<OsString> = usual_signals.chain(words).collect();
@@ -43,12 +44,13 @@ impl Shell {
         ];
         let own = own.map(|(name, value)| (name.into(), value.into()));
         variables.extend::<[(OsString, OsString); 4]>(own);
+        let directory = setup.home.work().join(directory);
         if setup.confined.has_box() {
             let start = Start {
                 arguments: words,
                 makes_session: true,
                 environment: variables,
-                directory: setup.home.work(),
+                directory,
                 input: None,
                 waits: false,
             };
@@ -68,7 +70,7 @@ impl Shell {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no shell"))?;
         let command = Command::new(program)
             .args(arguments)
-            .current_dir(setup.home.work())
+            .current_dir(directory)
             .kill_on_drop(true)
             .env_clear()
             .envs(variables);
