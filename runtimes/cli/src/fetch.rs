@@ -56,6 +56,14 @@ impl Fetch {
         }
     }
 
+    /// Files that do not replace others get other names, since they would be lost.
+    pub(crate) fn renaming(self) -> Self {
+        let mut saver = lock(&self.saver);
+        *saver = std::mem::replace(&mut *saver, Saver::new("")).with_renaming(true);
+        drop(saver);
+        self
+    }
+
     /// Signals end the process at once, however long the gateway sends nothing. No half of a file stays.
     pub(crate) fn drop_at_exit(&self) -> Result<(), Failure> {
         let saver = Arc::clone(&self.saver);
@@ -183,7 +191,7 @@ impl Fetch {
         lock(&self.saver).saved().to_vec()
     }
 
-    /// Says what was left out, and what was not replaced; whether there is something of the latter.
+    /// Says what was left out, what was not replaced, and what has another name; whether there is something of the last two.
     pub(crate) fn report(&self, reporter: &mut Reporter) -> bool {
         let saver = lock(&self.saver);
         for link in &self.links {
@@ -196,6 +204,18 @@ impl Fetch {
             let path = shown(path);
             reporter.advice(format_args!("Left out {path}: it is {kind}."));
         }
+        let renamed = saver.renamed();
+        for (path, other) in renamed.iter().take(MOST) {
+            let (path, other) = (shown(path), shown(other));
+            reporter.fail(format_args!(
+                "{path} exists already: the new one is {other}."
+            ));
+        }
+        if let Some(more @ 1..) = renamed.len().checked_sub(MOST) {
+            reporter.fail(format_args!(
+                "Nor were {more} more replaced: the new ones are beside them."
+            ));
+        }
         let kept = saver.kept();
         for path in kept.iter().take(MOST) {
             let path = shown(path);
@@ -204,10 +224,11 @@ impl Fetch {
         if let Some(more @ 1..) = kept.len().checked_sub(MOST) {
             reporter.fail(format_args!("Nor were {more} more."));
         }
-        if !kept.is_empty() {
+        let is_incomplete = !kept.is_empty() || !renamed.is_empty();
+        if is_incomplete {
             reporter.advice("To replace files, add --overwrite.");
         }
-        !kept.is_empty()
+        is_incomplete
     }
 }
 

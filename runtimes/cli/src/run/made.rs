@@ -32,7 +32,8 @@ const CACHE: &str = "__pycache__";
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct MadeArgs {
     /// Bring back what the program, and its build, made or changed in its work directory, into this directory, which is
-    /// created if needed; also if it fails. In Sorna v2 this works with gateways of `sorna serve`.
+    /// created if needed; also if it fails. Files that are there stay, and the new ones of their names get `.1` at the end,
+    /// unless --overwrite is given. In Sorna v2 this works with gateways of `sorna serve`.
     #[arg(long, value_name = "DIR", conflicts_with = "enqueue")]
     output: Option<PathBuf>,
 
@@ -157,7 +158,7 @@ impl<'a> Made<'a> {
         reporter: &mut Reporter,
     ) -> bool {
         let files = wanted(made);
-        let mut fetch = Fetch::into(output, self.arguments.overwrite);
+        let mut fetch = Fetch::into(output, self.arguments.overwrite).renaming();
         fetch.set_directory_modes(modes.iter().map(|(path, mode)| (path.as_str(), *mode)));
         let fetched = fetch.fetch(kernel, &files, reporter);
         let is_incomplete = fetch.report(reporter);

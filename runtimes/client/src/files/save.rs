@@ -34,9 +34,12 @@ pub struct Saver {
     directory: PathBuf,
     /// Whether it leaves what is there as it is.
     keeps: bool,
+    /// Whether what is not written for that gets another name.
+    renames: bool,
     open: Option<Partial>,
     saved: Vec<PathBuf>,
     kept: Vec<PathBuf>,
+    renamed: Vec<(PathBuf, PathBuf)>,
     left_out: Vec<(PathBuf, &'static str)>,
     directories: Directories,
 }
@@ -48,9 +51,11 @@ impl Saver {
         Self {
             directory: directory.into(),
             keeps: false,
+            renames: false,
             open: None,
             saved: Vec::new(),
             kept: Vec::new(),
+            renamed: Vec::new(),
             left_out: Vec::new(),
             directories: Directories::default(),
         }
@@ -61,6 +66,14 @@ impl Saver {
     #[must_use]
     pub fn with_overwrite(mut self, overwrites: bool) -> Self {
         self.keeps = !overwrites;
+        self
+    }
+
+    /// Sets whether a file that does not replace one of its name is written all the same, under the first of `NAME.1`,
+    /// `NAME.2`, ... that is free, and [named](Self::renamed): no by default. Has no effect if files are replaced.
+    #[must_use]
+    pub fn with_renaming(mut self, renames: bool) -> Self {
+        self.renames = renames;
         self
     }
 
@@ -80,11 +93,16 @@ impl Saver {
             UnpackEvent::FileStart(entry) => {
                 let target = self.directory.join(&entry.path);
                 self.open = match self.is_in_the_way(&target) {
+                    true if self.renames => {
+                        let other = free(&target);
+                        self.renamed.push((target, other.clone()));
+                        Some(self.start(other, &entry)?)
+                    }
                     true => {
                         self.kept.push(target);
                         None
                     }
-                    false => Some(self.start(&entry)?),
+                    false => Some(self.start(target, &entry)?),
                 };
                 Ok(())
             }
@@ -114,6 +132,12 @@ impl Saver {
     #[must_use]
     pub fn kept(&self) -> &[PathBuf] {
         &self.kept
+    }
+
+    /// The files that were written under another name, and that name, since something of their name was there.
+    #[must_use]
+    pub fn renamed(&self) -> &[(PathBuf, PathBuf)] {
+        &self.renamed
     }
 
     /// What is not written, since it is neither a file nor a directory: where it would be, and what it is (`a symbolic
@@ -157,8 +181,7 @@ impl Saver {
         self.keeps && fs::symlink_metadata(path).is_ok() && !self.saved.contains(path)
     }
 
-    fn start(&mut self, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
-        let target = self.directory.join(&entry.path);
+    fn start(&mut self, target: PathBuf, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
         let parent = target.parent().unwrap_or(&self.directory).to_owned();
         self.create_directories(&parent)?;
         let partial = parent.join(format!(".{}.part", random_token()));
@@ -206,6 +229,20 @@ fn restrict(file: &File, mode: u32) -> io::Result<()> {
     let mut permissions = file.metadata()?.permissions();
     permissions.set_mode(permissions.mode() & mode & 0o777);
     file.set_permissions(permissions)
+}
+
+/// The first name of this kind that nothing has.
+fn free(path: &Path) -> PathBuf {
+    let mut number = 1_u64;
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        let name = PathBuf::from(name);
+        if fs::symlink_metadata(&name).is_err() {
+            return name;
+        }
+        number += 1;
+    }
 }
 
 fn create(path: &Path, mode: u32) -> io::Result<File> {
