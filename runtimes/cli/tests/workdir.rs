@@ -53,6 +53,17 @@ fn snippets_run_in_the_directory() {
                 .success()
                 .stdout_eq("42\n")
                 .stderr_eq("");
+            // Wherever the interpreter is by now.
+            sorna(&[&run[..], &["-w", "it's d", language, "-c", code]].concat())
+                .success()
+                .stdout_eq("42\n")
+                .stderr_eq("");
+            let above = sorna(&[&run[..], &["-w", ".", language, "-c", code]].concat());
+            assert_ne!(above.get_output().stdout, b"42\n", "{language}");
+            sorna(&[&run[..], &["-w", "./it's d/", language, "-c", code]].concat())
+                .success()
+                .stdout_eq("42\n")
+                .stderr_eq("");
             sorna(&[&run[..], &["--workdir", "none/such", language, "-c", code]].concat())
                 .code(1)
                 .stdout_eq("")

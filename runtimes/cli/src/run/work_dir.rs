@@ -35,29 +35,38 @@ fn below(directory: &str) -> String {
 }
 
 /// A snippet by which the interpreter of a language changes to a directory; an error if it has none, or no way to do that.
+///
+/// An earlier snippet may have changed the directory, so it is given from the home directory, which is the work directory: in
+/// kernels of `sorna serve`, and in containers of Backend.AI.
 pub(super) fn snippet(lang: &str, directory: &str) -> Result<String, String> {
-    let path = below(directory);
+    let path = format!("/{directory}");
     let of = |names: &[&str]| names_in(lang).any(|name| names.contains(&name));
     // As languages with single quotes that escape no more than these have it.
     let quoted = format!("'{}'", path.replace('\\', r"\\").replace('\'', r"\'"));
     let json = serde_json::Value::from(path.as_str());
     if of(&["python3", "python"]) {
         // Without a name that the program would see.
-        Ok(format!("__import__('os').chdir({json})"))
+        Ok(format!(
+            "__import__('os').chdir(__import__('os').path.expanduser('~') + {json})"
+        ))
     } else if of(&["bash"]) {
-        Ok(format!("cd -- {}", quote(&path)))
+        Ok(format!("cd -- ~/{}", quote(directory)))
     } else if of(&["nodejs", "node", "nodejs6", "nodejs8", "javascript"]) {
-        Ok(format!("process.chdir({json})"))
+        Ok(format!("process.chdir((process.env.HOME ?? '.') + {json})"))
     } else if of(&["ruby"]) {
-        Ok(format!("Dir.chdir({quoted}); nil"))
+        Ok(format!("Dir.chdir(Dir.home + {quoted}); nil"))
     } else if of(&["perl", "perl5"]) {
         Ok(format!(
-            "chdir({quoted}) or die(\"cannot change the directory: $!\\n\"); ()"
+            "chdir(($ENV{{HOME}} // '.') . {quoted}) or die(\"cannot change the directory: $!\\n\"); ()"
         ))
     } else if of(&["php", "php7", "php8"]) {
-        Ok(format!("if (!chdir({quoted})) {{ exit(1); }}"))
+        Ok(format!(
+            "if (!chdir((getenv('HOME') ?: '.') . {quoted})) {{ exit(1); }}"
+        ))
     } else if of(&["r", "R", "r3"]) {
-        Ok(format!("invisible(setwd({json}))"))
+        Ok(format!(
+            "invisible(setwd(paste0(path.expand('~'), {json})))"
+        ))
     } else {
         Err(format!(
             "--workdir has no effect on snippets of {lang}, which run in the session's work directory: put the code into a file, and run that"
@@ -128,10 +137,16 @@ mod tests {
         assert_eq!(command("a", "./x"), "cd -- ./a || exit; ./x");
         assert_eq!(command("a b", "x; y"), "cd -- './a b' || exit; x; y");
         for (lang, code) in [
-            ("python3", r#"__import__('os').chdir("./it's \"\\\"")"#),
-            ("bash", r#"cd -- './it'\''s "\"'"#),
-            ("nodejs", r#"process.chdir("./it's \"\\\"")"#),
-            ("ruby", r#"Dir.chdir('./it\'s "\\"'); nil"#),
+            (
+                "python3",
+                r#"__import__('os').chdir(__import__('os').path.expanduser('~') + "/it's \"\\\"")"#,
+            ),
+            ("bash", r#"cd -- ~/'it'\''s "\"'"#),
+            (
+                "nodejs",
+                r#"process.chdir((process.env.HOME ?? '.') + "/it's \"\\\"")"#,
+            ),
+            ("ruby", r#"Dir.chdir(Dir.home + '/it\'s "\\"'); nil"#),
         ] {
             assert_eq!(snippet(lang, r#"it's "\""#).as_deref(), Ok(code));
         }
