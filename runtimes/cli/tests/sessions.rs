@@ -115,7 +115,7 @@ fn a_session_is_found_by_its_name_its_id_or_a_unique_prefix() {
             .stdout_eq(str![[r#"
 ID              [..]
 Image           [..]bash[..]
-Status          RUNNING
+Status          [..]RUNNING
 ...
 "#]]);
     }
