@@ -17,6 +17,7 @@ module SornaRunner
   INPUT = ARGV.shift
   PROCESS = Process.pid
   DIRECTORY = "#{__dir__}/"
+  KEEPS_LINES = defined?(RubyVM) && RubyVM.respond_to?(:keep_script_lines=)
 
   def self.put(letter, content)
     LINK.write("#{letter} #{content.bytesize}\n#{content}")
@@ -73,6 +74,29 @@ module SornaRunner
     # Discard input that an earlier snippet left unread, unless this one goes on with it.
     STDIN.reopen(INPUT, 'r') unless keeps
     code
+  end
+
+  # Evaluates a snippet, whose lines are kept for what messages of errors quote: else those would be looked for in the
+  # program that `-e` of the interpreter gives, which there is not. What the snippet compiles itself is as usual.
+  def self.evaluate(code, scope)
+    return scope.eval(code, '-e', 1) unless KEEPS_LINES
+
+    was = RubyVM.keep_script_lines
+    compiled = TracePoint.new(:script_compiled) do
+      compiled.disable
+      RubyVM.keep_script_lines = was
+    end
+    RubyVM.keep_script_lines = true
+    begin
+      compiled.enable
+      scope.eval(code, '-e', 1)
+    ensure
+      # A syntax error is not compiled.
+      if compiled.enabled?
+        compiled.disable
+        RubyVM.keep_script_lines = was
+      end
+    end
   end
 
   # A stack without the runner's own lines.
@@ -133,7 +157,7 @@ module SornaRunner
       begin
         code = take
         busy = true
-        value = scope.eval(code, '-e', 1)
+        value = evaluate(code, scope)
         text = text_of(value, scope)
         busy = false
         echo(text) if text
