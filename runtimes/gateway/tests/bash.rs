@@ -59,6 +59,28 @@ fn exit_ends_the_shell_and_not_the_kernel() {
 }
 
 #[test]
+fn break_outside_of_a_loop_ends_the_snippet_and_says_so() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let message =
+        "bash: break, continue: only meaningful in a loop; the rest of the snippet was not run\n";
+    for snippet in [
+        "a=1; break; echo never",
+        "continue",
+        "for i in 1; do break 2; done; echo never",
+        "set -x; break 5",
+    ] {
+        let outcome = client.run(&kernel, snippet);
+        assert_eq!(outcome.exit_code(), Some(1), "{snippet}");
+        let (stdout, stderr) = outcome.finished();
+        assert_eq!(stdout, "", "{snippet}");
+        assert!(stderr.ends_with(message), "{snippet}: {stderr}");
+    }
+    assert_eq!(client.run(&kernel, "set +x; echo $a").finished().0, "1\n");
+}
+
+#[test]
 fn every_program_that_reads_gets_input() {
     let gateway = gateway();
     let client = Client::new(&gateway);

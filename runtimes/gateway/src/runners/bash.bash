@@ -27,13 +27,19 @@ builtin unset -v SORNA_CHILDREN_BASH_ENV
 __sorna_report='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac
 builtin printf "d %d\n%s" "${#__sorna_status}" "$__sorna_status"'
 
-# Ctrl-C, as a terminal sends it. It breaks out of all loops, that of the runner too, which then starts anew. Functions
+# What says that a snippet was left by a `break` or `continue` in no loop of its own: it has left that of the runner around
+# it, which has one turn, and maybe that of all snippets, which starts anew. For the last snippet there is none, and the shell says so itself.
+__sorna_left='builtin printf "%s: break, continue: only meaningful in a loop; the rest of the snippet was not run\n" "$0" >&63
+__sorna_status=1'
+
+# Ctrl-C, as a terminal sends it. It ends the shell if the snippet is the last one. Else it breaks out of all loops, that of the runner too, which then starts anew. Functions
 # and sourced files are left by what is meant for debuggers: a trap before each command, whose status 2 makes the shell
 # return from them, and whose status 1 skips the command.
 __sorna_leave() {
     builtin return 2
 }
 trap 'builtin printf "Interrupted\n" >&2
+[[ $__sorna_last == final ]] && builtin exit 130
 if [[ -z $__sorna_stopped ]]; then
     __sorna_debugger=$(builtin trap -p DEBUG; builtin shopt -p extdebug; builtin shopt -po functrace)
 fi
