@@ -18,3 +18,4 @@ mod outcome;
 mod row;
 mod ticks;
 mod traces;
+mod words;

@@ -307,6 +307,8 @@ class Output(io.BufferedIOBase):
         self._link = link
         self._kind = kind
         self._fd = fd
+        self.name = {1: "<stdout>", 2: "<stderr>"}.get(fd, fd)
+        self.mode = "wb"
 
     def writable(self):
         return True
@@ -346,6 +348,8 @@ class Input(io.RawIOBase):
     def __init__(self, link):
         self._link = link
         self._rest = b""
+        self.name = "<stdin>"
+        self.mode = "rb"
 
     def readable(self):
         return True
@@ -462,6 +466,7 @@ class Kernel:
                     else "backslashreplace",
                     write_through=True,
                 )
+                stream.mode = "w"
                 setattr(sys, name, stream)
                 setattr(sys, "__%s__" % name, stream)
         if _closed(sys.stdin):
@@ -472,6 +477,7 @@ class Kernel:
                 # As Python's own: a carriage return before the end of a line stays.
                 newline="\n",
             )
+            sys.stdin.mode = "r"
 
     def run(self, job):
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
