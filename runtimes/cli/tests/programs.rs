@@ -127,6 +127,47 @@ fn one_file_of_any_name_runs_with_arguments_in_every_language() {
 }
 
 #[test]
+fn a_file_runs_whose_name_does_not_say_what_it_is() {
+    let directory = here();
+    let c = "#include <stdio.h>\nint main(void) { return puts(\"42\") < 0; }\n";
+    let java = "public class Hello { public static void main(String[] a) { System.out.println(42 + a.length); } }\n";
+    for (tool, lang, file, code) in [
+        ("gcc", "c", "program", c),
+        ("gcc", "c", "a b.txt", c),
+        ("g++", "cpp", "program", c),
+        ("g++", "cpp", "main.C", c),
+        ("g++", "cpp", "main.cp", c),
+        (
+            "rustc",
+            "rust",
+            "my program",
+            "fn main() { println!(\"42\"); }\n",
+        ),
+        (
+            "rustc",
+            "rust",
+            "program",
+            "fn main() { println!(\"42\"); }\n",
+        ),
+        ("javac", "java", "other.java", java),
+        ("javac", "java", "Main.java", java),
+    ] {
+        if !need(tool) {
+            continue;
+        }
+        write(directory.path(), &[(file, code)]);
+        prints(directory.path(), &[lang, file], "42\n");
+    }
+    if need("javac") {
+        prints(
+            directory.path(),
+            &["java", "other.java", "--", "one"],
+            "43\n",
+        );
+    }
+}
+
+#[test]
 fn a_directory_runs_as_its_program() {
     let directory = here();
     write(

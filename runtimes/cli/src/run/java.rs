@@ -11,6 +11,10 @@ use super::words::{only, quote};
 /// of this project chooses. `None` if there is no such file, or several.
 pub(super) fn command(files: &[UploadFile]) -> Option<String> {
     let sources = || files.iter().filter(|file| file.name().ends_with(".java"));
+    if let Some(file) = only(sources()).filter(|file| is_named_otherwise(file)) {
+        // The launcher finds the class, and must not find it compiled as well.
+        return Some(format!("java -cp /tmp {}", quote(file.name())));
+    }
     if sources().any(|file| file.name() == "Main.java") {
         return Some("java Main".to_owned());
     }
@@ -58,6 +62,27 @@ fn has_main(text: &str) -> bool {
         let name = rest.trim_start();
         let after = name.strip_prefix("main").map(str::trim_start);
         name.len() < rest.len() && after.is_some_and(|after| after.starts_with('('))
+    })
+}
+
+/// Whether a source has classes, but none of its own name.
+fn is_named_otherwise(file: &UploadFile) -> bool {
+    let text = text_of(file);
+    let name = file.name().rsplit('/').next().unwrap_or_default();
+    let class = name.trim_end_matches(".java");
+    text.contains("class") && !declares(&text, class)
+}
+
+/// Whether it has a class, or the like, of this name.
+fn declares(text: &str, name: &str) -> bool {
+    ["class", "interface", "enum", "record"].iter().any(|kind| {
+        text.match_indices(kind).any(|(at, kind)| {
+            let rest = &text[at + kind.len()..];
+            let after = rest.trim_start().strip_prefix(name);
+            let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+            rest.starts_with(char::is_whitespace)
+                && after.is_some_and(|after| !after.starts_with(is_part))
+        })
     })
 }
 
@@ -111,6 +136,18 @@ mod tests {
                     ("B.java", "static void\n main ("),
                 ],
                 Some("java B"),
+            ),
+            (
+                &[("b/a.java", "public class\n Hello { void main() }")],
+                Some("java -cp /tmp b/a.java"),
+            ),
+            (
+                &[("Main.java", "class Other {} // class Maine")],
+                Some("java -cp /tmp Main.java"),
+            ),
+            (
+                &[("Hello.java", "class A {} final class Hello<T> {}")],
+                Some("java Hello"),
             ),
             (&[("A.java", MAIN), ("B.java", MAIN)], None),
             (&[("a.txt", MAIN)], None),
