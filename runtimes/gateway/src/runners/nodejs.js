@@ -128,8 +128,8 @@ function showValue(value) {
     }
 }
 
-function report(text) {
-    status = 1;
+function report(text, code = 1) {
+    status = code;
     // Written through the same stream, and so after the snippet's own output.
     process.stderr.write(`${text}\n`);
 }

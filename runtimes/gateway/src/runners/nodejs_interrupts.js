@@ -260,7 +260,7 @@ function discardQueue() {
 }
 
 function interrupt() {
-    runner.report('Interrupted');
+    runner.report('Interrupted', 128 + os.constants.signals.SIGINT);
     abandon();
 }
 

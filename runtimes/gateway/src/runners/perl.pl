@@ -250,8 +250,12 @@
         };
     }
     use overload ();
-    # Ctrl-C on a terminal ends the snippet.
-    $SIG{INT} = sub { die "Interrupted\n" if $busy };
+    # Ctrl-C on a terminal ends the snippet, with the exit code of a program that it ends.
+    $SIG{INT} = sub {
+        return unless $busy;
+        $! = 130;
+        die "Interrupted\n";
+    };
     $0 = '-e';
     STDOUT->autoflush(1);
     put('+', '');

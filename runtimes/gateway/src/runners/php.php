@@ -20,6 +20,8 @@ final class SornaRunner
     private static $last = false;
     private static $is_first = true;
     private static $process;
+    private static $interrupt;
+    private static $is_interrupted = false;
 
     public static function start(): void
     {
@@ -37,7 +39,7 @@ final class SornaRunner
             pcntl_async_signals(true);
             pcntl_signal(SIGINT, function (): void {
                 if (self::$busy) {
-                    throw new Exception('Interrupted');
+                    throw self::$interrupt = new Exception('Interrupted');
                 }
             });
         }
@@ -204,12 +206,15 @@ final class SornaRunner
         while (ob_get_level() > 0) {
             ob_end_flush();
         }
-        self::put('d', (string) $status);
+        // As of a program that an interrupt ends.
+        self::put('d', (string) (self::$is_interrupted ? 130 : $status));
+        self::$is_interrupted = false;
         return false;
     }
 
     public static function show(Throwable $error): void
     {
+        self::$is_interrupted = $error === self::$interrupt;
         $name = '~Command line code\(\d+\) : eval\(\)\'d code~';
         $text = preg_replace($name, 'snippet', (string) $error);
         // The runner's own frame is the last but one.
