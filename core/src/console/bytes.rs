@@ -143,6 +143,7 @@ mod tests {
             }
             assert_eq!(console.stdout_bytes(), all, "pieces of {size}");
             assert_eq!(console.iter_exact().count(), 1);
+            assert_eq!(console.output_len(), all.len());
             let read = round_trip(&console);
             assert_eq!(read, console);
             assert_eq!(read.stdout_bytes(), all);
@@ -170,6 +171,7 @@ mod tests {
         assert_eq!(&*read.stdout_bytes(), b"a\xff\xfdb");
         assert_eq!(&*read.stderr_bytes(), b"\xfe");
         assert_eq!(read.stdout(), "a\u{fffd}\u{fffd}b");
+        assert_eq!((read.output_len(), console.output_len()), (5, 5));
         let mut pushed = Console::new();
         for record in &records {
             pushed.push(&record.clone().into_owned());

@@ -30,6 +30,12 @@ pub(super) fn decode(text: &str) -> Vec<u8> {
         .expect("it was checked, or encoded here")
 }
 
+/// How many bytes a part has.
+pub(super) fn decoded_len(text: &str) -> usize {
+    let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
+    text.len() / 4 * 3 - padding
+}
+
 /// The bytes of a part as text, with U+FFFD in place of what is not.
 pub(super) fn to_text(text: &str) -> String {
     match String::from_utf8(decode(text)) {

@@ -19,6 +19,7 @@ use std::fmt;
 use bytestring::ByteString;
 use serde_json::Value;
 
+use encoded::decoded_len;
 use parts::{Part, PartKind, Parts, Pieces, Place};
 
 /// Console records, in the order in which the gateway sent them.
@@ -164,6 +165,18 @@ impl Console {
     #[must_use]
     pub fn text_len(&self) -> usize {
         self.text.len() + self.in_body
+    }
+
+    /// The bytes of output held, as they were written: unlike in [`text_len`](Self::text_len), output that is not text counts
+    /// without Base64, in unclaimed records as well.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        let len = |(kind, text): (PartKind, &str)| match kind {
+            PartKind::StdoutBytes | PartKind::StderrBytes => decoded_len(text),
+            PartKind::Unclaimed => Self::of_unclaimed(text).output_len(),
+            _ => text.len(),
+        };
+        self.pieces().map(len).sum()
     }
 
     /// The records in order. Output that is not UTF-8 is text, with U+FFFD in place of what is not.

@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(old.iter().count(), 3);
         assert_eq!(all.iter().count(), 2);
         assert!(all.has_bytes());
+        assert_eq!(all.output_len(), 4 + 2 + 2 + 3);
         all.replace_bytes();
         assert!(!all.has_bytes());
         assert_eq!(all.unclaimed().unwrap().stderr(), "\u{fffd}b");

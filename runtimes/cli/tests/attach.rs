@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sorna_gateway::RunningGateway;
@@ -315,6 +317,76 @@ fn ctrl_c_interrupts_and_the_session_keeps_its_state() {
             .expect("sorna");
         assert!(again.status.success(), "{again:?}");
         assert!(again.stdout.ends_with(b"late\n"), "{again:?}");
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn bytes_that_no_one_has_received_come_as_they_were_written() {
+    let code = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 4)";
+    let all: Vec<u8> = (0..1024).map(|index| (index % 256) as u8).collect();
+    for lab in Lab::both() {
+        let attach = |arguments: &[&str]| {
+            let mut command = lab.sorna(&["attach", "-q", TOKEN]);
+            command.args(arguments).output().expect("sorna runs")
+        };
+        let file = lab.directory.path().join("bytes.py");
+        std::fs::write(&file, format!("{code}\n")).expect("a file");
+        for what in [&["-c", code][..], &["bytes.py"]] {
+            let begin = [&["run", "-q", "-t", TOKEN, "--detach", "python3"], what].concat();
+            check(lab.sorna(&begin)).success();
+            assert!(attach(&[]).stdout == all, "{} {what:?}", lab.noun);
+
+            check(lab.sorna(&begin)).success();
+            let lines = attach(&["--json"]).stdout;
+            let lines = String::from_utf8(lines).expect("text");
+            let mut bytes = Vec::new();
+            for line in lines.lines() {
+                let event: Value = serde_json::from_str(line).expect("JSON");
+                if let Some(encoded) = event["base64"].as_str() {
+                    bytes.extend(STANDARD.decode(encoded).expect("Base64"));
+                } else if event["event"] == "stdout" {
+                    bytes.extend(event["text"].as_str().expect("text").bytes());
+                }
+            }
+            assert!(bytes == all, "{}: {lines}", lab.noun);
+        }
+        // While it is still running.
+        let sign = lab.directory.path().join("go");
+        let live = format!(
+            "import os, time; {code}; sys.stdout.flush()\nwhile not os.path.exists({sign:?}): time.sleep(.01)\nsys.stdout.buffer.write(b'\\xff')"
+        );
+        check(lab.sorna(&["run", "-q", "-t", TOKEN, "--detach", "python3", "-c", &live])).success();
+        let mut command = lab.sorna(&["attach", "-q", TOKEN]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("sorna runs");
+        let mut stdout = child.stdout.take().expect("a pipe");
+        let mut bytes = vec![0; 1024];
+        stdout.read_exact(&mut bytes).expect("bytes");
+        std::fs::write(&sign, "").expect("a file");
+        stdout.read_to_end(&mut bytes).expect("the rest");
+        assert!(wait(&mut child).success());
+        assert!(bytes == [&all[..], b"\xff"].concat(), "{}", lab.noun);
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn bytes_that_are_lost_are_counted_as_they_were_written() {
+    const ALL: usize = 3_000_000;
+    for lab in Lab::both() {
+        let code = format!("head -c {ALL} /dev/zero | tr '\\0' '\\377'; exit 4");
+        let token = lab.detach("bash", &code);
+        // As long as it is not over, there is more to come.
+        let attached = lab.sorna(&["attach", "-q", &token]);
+        let output = { attached }.output().expect("sorna runs");
+        assert_eq!(output.status.code(), Some(4));
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        let lost: usize = stderr
+            .lines()
+            .filter_map(|line| line.split_once(" bytes of output were lost"))
+            .map(|(count, _)| count.parse::<usize>().expect(&stderr))
+            .sum();
+        assert_eq!(output.stdout.len() + lost, ALL, "{}: {stderr}", lab.noun);
         lab.gateway.stop();
     }
 }

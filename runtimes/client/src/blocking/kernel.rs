@@ -88,7 +88,8 @@ impl Client {
 impl Kernel {
     /// Whether its gateway carries output that is not UTF-8, as it is written: see
     /// [`Execute::with_bytes`](sorna_core::Execute::with_bytes). A kernel that was created, or found by its token, knows that
-    /// from the gateway; for one that is known by its ID, this is `false` unless it is set.
+    /// from the gateway. For one that is known by its ID, this is what the gateway has said to the client so far; if it
+    /// has said nothing, `false`, except that [`execute_detached`](Self::execute_detached) and [`attach`](Self::attach) ask.
     #[must_use]
     pub fn with_bytes(self, carries_bytes: bool) -> Self {
         Self(self.0.with_bytes(carries_bytes))

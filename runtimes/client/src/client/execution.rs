@@ -75,6 +75,7 @@ impl<T: Transport + 'static> Execution<T> {
         client: Client<T>,
         start: Execute,
         way: Way,
+        carries_bytes: Option<bool>,
         is_kept: bool,
         time_limit: Option<Duration>,
     ) -> Self {
@@ -90,6 +91,9 @@ impl<T: Transport + 'static> Execution<T> {
                     .with_detached(way == Way::Detached)
                     .with_persistence(is_kept),
             };
+            let carries_bytes =
+                carries_bytes.unwrap_or_else(|| streams.has_extension(Execute::BYTES));
+            let start = start.with_bytes(carries_bytes);
             let is_marked = way != Way::Whole || streams.uses_marks();
             let execution =
                 machine::Execution::of(start.with_mark(is_marked.then_some(mark)), caller)

@@ -42,8 +42,8 @@ pub struct Kernel<T> {
     id: KernelId,
     /// Whether it is used again, and must not be blocked.
     is_kept: bool,
-    /// Whether its gateway carries output that is not UTF-8.
-    carries_bytes: bool,
+    /// Whether its gateway carries output that is not UTF-8; `None` if it has not said so for this kernel.
+    carries_bytes: Option<bool>,
     /// The time limit that was asked for, of each execution.
     time_limit: Option<Duration>,
 }
@@ -130,7 +130,7 @@ impl<T: Transport + 'static> Kernel<T> {
             client,
             id,
             is_kept,
-            carries_bytes: false,
+            carries_bytes: None,
             time_limit: None,
         }
     }
@@ -143,10 +143,11 @@ impl<T: Transport + 'static> Kernel<T> {
 
     /// Whether its gateway carries output that is not UTF-8, as it is written: see
     /// [`Execute::with_bytes`](sorna_core::Execute::with_bytes). A kernel that was created, or found by its token, knows that
-    /// from the gateway; for one that is known by its ID, this is `false` unless it is set.
+    /// from the gateway. For one that is known by its ID, this is what the gateway has said to the client so far; if it
+    /// has said nothing, `false`, except that [`execute_detached`](Self::execute_detached) and [`attach`](Self::attach) ask.
     #[must_use]
     pub fn with_bytes(mut self, carries_bytes: bool) -> Self {
-        self.carries_bytes = carries_bytes;
+        self.carries_bytes = Some(carries_bytes);
         self
     }
 
@@ -214,9 +215,17 @@ impl<T: Transport + 'static> Kernel<T> {
     }
 
     fn execution(&self, mode: ExecuteMode, way: Way) -> Execution<T> {
-        let start = Execute::start(self.id.clone(), mode).with_bytes(self.carries_bytes);
+        let start = Execute::start(self.id.clone(), mode);
         let (is_kept, time_limit) = (self.is_kept, self.time_limit);
-        Execution::new(self.client.clone(), start, way, is_kept, time_limit)
+        let carries_bytes = self.carries_bytes;
+        Execution::new(
+            self.client.clone(),
+            start,
+            way,
+            carries_bytes,
+            is_kept,
+            time_limit,
+        )
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory

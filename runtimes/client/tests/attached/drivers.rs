@@ -22,6 +22,9 @@ macro_rules! scenario {
         assert_eq!(output, "a\nb\n");
         let error = $wait!(kernel.attach().finish()).unwrap_err();
         assert!(error.is_nothing_to_attach(), "{error}");
+        $wait!(kernel.execute_detached(r"printf '\xff\xe9'").finish()).unwrap();
+        let result = $wait!(kernel.attach().finish()).unwrap();
+        assert_eq!(&*result.console.stdout_bytes(), b"\xff\xe9");
         $wait!(kernel.destroy()).unwrap();
     }};
 }
@@ -76,10 +79,16 @@ fn a_client_that_knows_only_the_id_of_a_kernel_asks_whether_it_can_attach() {
         let kernel = lab.kernel(way, "bash");
         let client = sorna::blocking::Client::new(lab.config(way, &lab.endpoint()));
         let same = client.kernel(kernel.id().clone());
-        same.execute_detached("echo a").finish().unwrap();
+        same.execute_detached(r"printf 'a\n\xff'").finish().unwrap();
         let client = sorna::blocking::Client::new(lab.config(way, &lab.endpoint()));
         let result = client.kernel(kernel.id().clone()).attach().finish();
-        assert_eq!(result.unwrap().stdout(), "a\n", "{way:?}");
+        let console = result.unwrap().console;
+        assert_eq!(&*console.stdout_bytes(), b"a\n\xff", "{way:?}");
+        // One that cannot take bytes says so.
+        same.execute_detached(r"printf '\xff'").finish().unwrap();
+        let text = same.with_bytes(false).attach().finish().unwrap();
+        assert!(!text.console.has_bytes(), "{way:?}");
+        assert_eq!(text.stdout(), "\u{fffd}", "{way:?}");
         kernel.destroy().unwrap();
     }
 }

@@ -80,7 +80,9 @@ impl Backlog {
         let mut at = 0;
         while bytes > most && at + 1 < self.pieces.len() {
             let piece = len(&self.pieces[at]);
-            self.lost += piece;
+            if let Ok(response) = &self.pieces[at].response {
+                self.lost += response.console.output_len();
+            }
             bytes -= piece;
             match &mut self.pieces[at].response {
                 Ok(response) if !response.is_output() => {
@@ -222,6 +224,15 @@ mod tests {
             format!("9 bytes of output were lost, {NO_CLIENT}\n")
         );
         assert_eq!(report(&mut backlog).1, "abc");
+        // Bytes count as they were written, not as they are carried.
+        for bytes in [&b"\xff\xfe\xfd\xfc\xfb"[..], b"\xfa"] {
+            let mut response = ExecuteResponse::of_start();
+            response.console.push_stdout_bytes(bytes);
+            backlog.add(Ok(response));
+        }
+        backlog.trim(4);
+        let lost = format!("5 bytes of output were lost, {NO_CLIENT}\n");
+        assert_eq!(report(&mut backlog).2, lost);
         // What is too long by itself is not dropped for that.
         backlog.add(response(Continued, "12345678"));
         backlog.trim(4);

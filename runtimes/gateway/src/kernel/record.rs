@@ -199,7 +199,7 @@ impl Record {
             .is_ok_and(|response| response.is_too_much());
         let (kept, sent, lost) = match response {
             Ok(response) if is_too_much => {
-                let lost = response.console.text_len();
+                let lost = response.console.output_len();
                 (Ok(response.without_console()), Ok(response), lost)
             }
             Ok(mut response) => {
@@ -328,7 +328,7 @@ impl Leave for Response {
     fn leave(&mut self, unclaimed: &mut Unclaimed) {
         let Ok(response) = self else { return };
         let console = std::mem::take(&mut response.console);
-        let bytes = console.text_len();
+        let bytes = console.output_len();
         unclaimed.add(console, response.held.take());
         let why = "since its client had gone, and the next one has got them";
         if bytes > 0 {

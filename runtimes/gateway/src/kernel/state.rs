@@ -403,7 +403,7 @@ impl State {
 
     /// Gives the room for the output to others, and says so in its place.
     pub(crate) fn lose_output(&mut self) {
-        let lost = self.console.text_len();
+        let lost = self.console.output_len();
         self.forget_output();
         push_lost(&mut self.console, lost, GONE);
         self.count_output();

@@ -28,11 +28,11 @@ impl Unclaimed {
         all.append(own);
         let has_room = held.as_mut().is_none_or(Held::settle);
         if !has_room || all.text_len() > MOST {
-            self.lost += all.text_len();
+            self.lost += all.output_len();
             return;
         }
         if self.console.text_len() + all.text_len() > MOST {
-            self.lost += self.console.text_len();
+            self.lost += self.console.output_len();
             (self.console, self.held) = (Console::new(), None);
         }
         self.console.append(all);

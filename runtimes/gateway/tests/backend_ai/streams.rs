@@ -180,6 +180,41 @@ fn what_a_client_has_not_received_that_breaks_off_is_for_that_which_attaches() {
 }
 
 #[test]
+fn what_does_not_reach_a_client_of_text_is_kept_as_bytes_for_others() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("exact", "bash");
+    let mut socket = Socket::open(&client, "/stream/session/exact/execute").unwrap();
+    let code = r"printf 'a\xffb\n'; until [ -e go ]; do sleep 0.005; done";
+    socket.send(&confirmed(code, "first").to_string());
+    let shown = loop {
+        // It gives no sign that it has received this.
+        if let (TEXT, content) = socket.next()
+            && let text = String::from_utf8(content).unwrap()
+            && text.contains('a')
+            && text.contains("stdout")
+        {
+            break text;
+        }
+    };
+    assert!(shown.contains("a\u{fffd}b"), "{shown}");
+    drop(socket);
+    let mut second = Socket::open(&client, "/stream/session/exact/execute").unwrap();
+    let attach = json!({"id": "second", "request": 0, "attach": true, "persists": true});
+    let start = json!({"mode": "query", "code": "", "bytes": true, "options": {"run": attach}});
+    second.send(&start.to_string());
+    let console = loop {
+        if let (TEXT, content) = second.next() {
+            let message: Value = serde_json::from_slice(&content).unwrap();
+            if message["console"] != json!([]) {
+                break message["console"].clone();
+            }
+        }
+    };
+    assert_eq!(console, json!([["stdout-bytes", "Yf9iCg=="]]));
+}
+
+#[test]
 fn a_run_is_streamed_to_its_end() {
     let gateway = gateway();
     let client = Client::new(&gateway);

@@ -81,6 +81,7 @@ async fn serve(
         sent: Sent::default(),
         peer: Peer::of_socket(),
         run_id: String::new(),
+        wants_bytes: false,
     };
     let presence = line.peer.presence();
     let count = || kernels.counters.executions.up();
@@ -100,6 +101,8 @@ struct Line {
     peer: Peer,
     /// The run of its client.
     run_id: String,
+    /// Whether its client takes output that is not text.
+    wants_bytes: bool,
 }
 
 impl Line {
@@ -184,9 +187,21 @@ impl Line {
         self.socket.send(message).await.ok()
     }
 
+    /// The message with a result, which stays as it is for others that take more.
+    fn message(&self, reply: &mut RunReply) -> Value {
+        if self.wants_bytes || !reply.console.has_bytes() {
+            return json!(ResultBody::without_id(reply));
+        }
+        let exact = reply.console.clone();
+        reply.console.replace_bytes();
+        let message = json!(ResultBody::without_id(reply));
+        reply.console = exact;
+        message
+    }
+
     /// Sends a result whose output is kept if the client is gone. If it `confirms` what arrives, that means until then.
     async fn report(&mut self, entry: &Entry, reply: &mut RunReply, confirms: bool) -> Option<()> {
-        let message = json!(ResultBody::without_id(reply));
+        let message = self.message(reply);
         self.sent.begin();
         let run_id = self.run_id.clone();
         let sent = tokio::select! {
@@ -220,7 +235,7 @@ async fn run(
         Typed::Text(text) => text,
         Typed::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
     };
-    let wants_bytes = wants_bytes(first.as_bytes());
+    line.wants_bytes = wants_bytes(first.as_bytes());
     let (run_id, mut request, mut mark) = match start_of(&first) {
         Ok(start) => start,
         Err(problem) => {
@@ -261,9 +276,6 @@ async fn run(
             }
             Err(error) => return line.send(&problem_message(problem(error, entry))).await,
         };
-        if !wants_bytes {
-            reply.console.replace_bytes();
-        }
         // What follows comes over the same connection, or not at all.
         if let Some(mark) = mark.take() {
             entry.kernel.pass_on(&mark);
