@@ -19,10 +19,12 @@ impl Kernel {
     /// Information about it. `lang` is the name under which it was created.
     pub(crate) fn info(&self, lang: &str, idle_timeout: Duration) -> KernelInfo {
         let idle = self.idle();
-        let (processes, runs, spent, busy) = {
+        let (processes, runs, spent, busy, exec_timeout) = {
             let state = self.shared.lock();
             let busy = (!state.is_settled()).then(|| state.busy());
-            (state.processes.clone(), state.runs, state.cpu_spent, busy)
+            let (runs, spent) = (state.runs, state.cpu_spent);
+            let processes = state.processes.clone();
+            (processes, runs, spent, busy, state.exec_timeout)
         };
         let usage = processes
             .into_iter()
@@ -33,7 +35,7 @@ impl Kernel {
         let info = KernelInfo::new()
             .with_language(lang)
             .with_age(self.born.elapsed())
-            .with_exec_timeout(self.setup.exec_timeout)
+            .with_exec_timeout(exec_timeout)
             .with_idle_timeout(idle_timeout)
             .with_executions(runs)
             .with_idle(idle)

@@ -31,6 +31,9 @@ const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// How long an interpreter may take to start.
 const START_TIME: Duration = Duration::from_secs(60);
 
+/// The access key of a kernel that is nobody's: none is empty.
+const NOBODY: &str = "";
+
 /// What a request has led to.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
@@ -51,6 +54,7 @@ pub(crate) struct Kernel {
     pub(super) commands: mpsc::UnboundedSender<Command>,
     /// Held by the execute request that is being served: one after another.
     pub(super) turn: Mutex<()>,
+    /// When it got its owner.
     pub(super) born: Instant,
     /// For how long it may be idle, in ms, if its client has said so; else 0.
     pub(super) idle_ms: AtomicU64,
@@ -65,7 +69,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Starts a kernel and waits until it is ready.
+    /// Starts a kernel, which is [nobody's](Self::give_to) yet, and waits until it is ready.
     ///
     /// # Errors
     ///
@@ -73,7 +77,7 @@ impl Kernel {
     pub(crate) async fn start(setup: Setup) -> Result<Self, KernelStartError> {
         let (commands, received) = mpsc::unbounded_channel();
         let (starting, started) = oneshot::channel();
-        let shared = Arc::new(Shared::new(setup.stock.hold(&setup.owner)));
+        let shared = Arc::new(Shared::new(setup.stock.hold(NOBODY)));
         let setup = Arc::new(setup);
         let driver = Driver::new(Arc::clone(&setup), Arc::clone(&shared), received, starting);
         let driver = match driver {
@@ -104,6 +108,17 @@ impl Kernel {
             kernel.destroy().await;
         }
         result.map(|()| kernel)
+    }
+
+    /// Makes it the kernel of an access key, from now on, in which an execution may run for so long. Before that, nothing may run
+    /// in it.
+    pub(crate) fn give_to(&mut self, owner: &str, exec_timeout: Duration) {
+        let now = Instant::now();
+        self.born = now;
+        let mut state = self.shared.lock();
+        state.held.give_to(owner);
+        state.exec_timeout = exec_timeout;
+        (state.began, state.used, state.heard) = (now, now, now);
     }
 
     async fn wait_for_start(
@@ -250,7 +265,7 @@ impl Kernel {
         self.report(interval, holder).await
     }
 
-    /// How long ago it was started.
+    /// For how long it has been its owner's.
     pub(crate) fn age(&self) -> Duration {
         self.born.elapsed()
     }

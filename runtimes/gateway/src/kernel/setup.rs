@@ -45,12 +45,9 @@ pub(crate) struct Setup {
     pub(crate) runners: PathBuf,
     /// Environment variables that the client asked for.
     pub(crate) environ: Environ,
-    pub(crate) exec_timeout: Duration,
     /// The most console text in one response, in bytes.
     pub(crate) console_limit: usize,
     pub(crate) confined: Confined,
-    /// The access key whose kernel it is.
-    pub(crate) owner: String,
     pub(crate) stock: Arc<Stock>,
     /// The programs that run in all kernels of the gateway.
     pub(crate) crowd: Arc<Crowd>,

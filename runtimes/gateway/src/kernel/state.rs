@@ -99,6 +99,8 @@ pub(crate) struct State {
     gathering: Gathering,
     /// What the console takes of the memory for output.
     pub(crate) held: Held,
+    /// How long an execution may run that has no limit of its own; set when the kernel gets its owner.
+    pub(crate) exec_timeout: Duration,
     /// The number of requests that wait for a response.
     pub(crate) listeners: usize,
     /// Runs started.
@@ -172,6 +174,7 @@ impl Shared {
                 log: Arc::new(held.new_log()),
                 gathering: Gathering::default(),
                 held,
+                exec_timeout: Duration::ZERO,
                 listeners: 0,
                 runs: 0,
                 began: Instant::now(),

@@ -85,6 +85,14 @@ impl Held {
         }
     }
 
+    /// What is held is that of this key from now on. It is no guest.
+    pub(crate) fn give_to(&mut self, key: &str) {
+        let bytes = self.bytes;
+        self.set(0);
+        self.key = key.into();
+        self.set(bytes);
+    }
+
     /// A log for a kernel, which counts for itself: it makes no output wait.
     pub(crate) fn new_log(&self) -> Log {
         Log::new(Arc::clone(&self.stock.logs))
@@ -234,5 +242,17 @@ mod tests {
         drop((more, one, sent));
         let counts = lock(&stock.counts);
         assert!(counts.whole == 0 && counts.keys.is_empty() && !counts.has_guest);
+    }
+
+    #[test]
+    fn what_is_held_can_be_given_to_a_key() {
+        let stock = Arc::new(Stock::default());
+        let (mut held, other) = (stock.hold("one"), stock.hold("one"));
+        held.set(20 * MIB);
+        assert_eq!(other.limit(MIB), OWN);
+        held.give_to("other");
+        assert_eq!((held.limit(MIB), other.limit(MIB)), (OWN, MIB));
+        held.set(0);
+        assert!(lock(&stock.counts).keys.is_empty());
     }
 }

@@ -259,9 +259,10 @@ impl Kernels {
             self.release(owner, portion);
             return Err(ProblemKind::ServiceUnavailable.reply());
         }
-        let started = self.start(owner, wanted).await;
-        match &started {
-            Ok(_) => {
+        let mut started = self.start(wanted).await;
+        match &mut started {
+            Ok(kernel) => {
+                kernel.give_to(owner, wanted.exec_timeout.unwrap_or(self.exec_timeout));
                 let lang = wanted.language.as_str();
                 tracing::info!(kernel = %id, key = owner, lang, "kernel created");
             }
@@ -288,11 +289,12 @@ impl Kernels {
         }
     }
 
-    async fn start(self: &Arc<Self>, owner: &str, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
+    /// Starts a kernel that is nobody's yet.
+    async fn start(self: &Arc<Self>, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let this = Arc::clone(self);
-        let (owner, wanted) = (owner.to_owned(), wanted.clone());
-        let prepared = tokio::task::spawn_blocking(move || this.prepare(owner, &wanted)).await;
+        let wanted = wanted.clone();
+        let prepared = tokio::task::spawn_blocking(move || this.prepare(&wanted)).await;
         let setup = prepared.map_err(|error| failed(error.into()))??;
         Kernel::start(setup)
             .await
@@ -300,7 +302,7 @@ impl Kernels {
     }
 
     /// Finds the language and makes the directory. Blocks.
-    fn prepare(&self, owner: String, wanted: &Wanted) -> Result<Setup, ProblemReply> {
+    fn prepare(&self, wanted: &Wanted) -> Result<Setup, ProblemReply> {
         let lang = wanted.language.as_str();
         let installed = self.languages.find(lang, &self.launcher).map_err(|error| {
             let reason = match error {
@@ -364,10 +366,8 @@ impl Kernels {
             process_table: Arc::clone(&self.process_table),
             runners,
             environ: wanted.environ.clone(),
-            exec_timeout: wanted.exec_timeout.unwrap_or(self.exec_timeout),
             console_limit: self.console_limit,
             confined,
-            owner,
             stock: Arc::clone(&self.stock),
             crowd: Arc::clone(&self.crowd),
             shared_files: SharedFiles::new(),

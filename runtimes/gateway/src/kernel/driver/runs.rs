@@ -39,7 +39,8 @@ impl Driver {
         self.asked = None;
         self.withdrawn = false;
         self.input_poll = InputPoll::new();
-        let time_limit = circumstances.time_limit.unwrap_or(self.setup.exec_timeout);
+        let usual_limit = self.shared.lock().exec_timeout;
+        let time_limit = circumstances.time_limit.unwrap_or(usual_limit);
         let mut run = Run {
             steps: None,
             is_final: false,
