@@ -4,6 +4,7 @@ mod isolation;
 mod kernel_limits;
 mod key_limits;
 mod level;
+mod warm;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -70,6 +71,8 @@ pub struct GatewayConfig {
     body_timeout: Duration,
     write_timeout: Duration,
     max_connections: usize,
+    warm_kernels: Vec<(String, usize)>,
+    warm_time: Duration,
 }
 
 impl Default for GatewayConfig {
@@ -113,6 +116,8 @@ impl Default for GatewayConfig {
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             max_connections: 4096,
+            warm_kernels: Vec::new(),
+            warm_time: Duration::from_secs(10 * 60),
         }
     }
 }

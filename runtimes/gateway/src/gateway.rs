@@ -195,6 +195,7 @@ impl Gateway {
             let orphans = Arc::clone(&self.kernels).reap_orphans();
             let (idle, watch, orphans) = (pin!(idle), pin!(watch), pin!(orphans));
             let disks = pin!(disks);
+            let warm = pin!(Arc::clone(&self.kernels).keep_warm());
             let withdrawals = pin!(service.end_withdrawn(self.withdrawals));
             tokio::select! {
                 () = shutdown => {}
@@ -202,6 +203,7 @@ impl Gateway {
                 () = idle => {}
                 () = watch => {}
                 () = disks => {}
+                () = warm => {}
                 () = withdrawals => {}
                 () = orphans => {}
             }

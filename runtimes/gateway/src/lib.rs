@@ -327,6 +327,9 @@
 //! line on stderr that names the limit, and exit code 137. In both cases its files are kept, and it
 //! continues with a new interpreter.
 //!
+//! Kernels can be [in stock](GatewayConfig::with_warm_kernels), so that a client need not wait for an interpreter to start; none
+//! are by default. They count against no limit.
+//!
 //! So is a kernel whose files come to take more [disk](GatewayConfig::with_max_disk) than they may. The gateway
 //! looks at them itself, unless they are [in memory](GatewayConfig::with_memory_disk).
 //!

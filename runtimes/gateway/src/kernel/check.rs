@@ -128,6 +128,18 @@ impl Kernel {
         self.setup.confined.needs_checks()
     }
 
+    /// Whether it is as it was when it had started: nothing has run in it, and its interpreter lives.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let (is_unused, processes) = {
+            let state = self.shared.lock();
+            let is_unused = state.phase == Phase::Idle && state.runs == 0;
+            let is_unused = is_unused && !state.exceeding && !state.has_lost_interpreter;
+            (is_unused, state.processes.clone())
+        };
+        let has_all = !self.has_interpreter() || !processes.is_empty();
+        is_unused && has_all && processes.into_iter().all(procfs::lives)
+    }
+
     /// Whether it was destroyed.
     pub(crate) fn is_gone(&self) -> bool {
         self.shared.lock().phase == Phase::Gone

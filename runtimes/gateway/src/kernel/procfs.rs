@@ -103,6 +103,11 @@ pub(crate) fn stat(process: u32) -> Option<Stat> {
     Some(stat)
 }
 
+/// Whether a process has not ended: one that has, and is not waited for yet, has no memory.
+pub(crate) fn lives(process: u32) -> bool {
+    stat(process).is_some_and(|stat| stat.usage.memory > 0)
+}
+
 /// The content of a file of a process that all its threads share, such as `environ`: that of another thread, if the first
 /// one has ended, and has none. Empty if there is no such process.
 pub(crate) fn read(process: u32, file: &str) -> Vec<u8> {

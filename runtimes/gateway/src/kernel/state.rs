@@ -141,6 +141,8 @@ pub(crate) struct State {
     pub(crate) withdrawn: bool,
     /// Whether it exceeds a limit, and is about to be killed.
     pub(crate) exceeding: bool,
+    /// Whether an interpreter has ended by itself.
+    pub(crate) has_lost_interpreter: bool,
     /// How often all of its processes were killed.
     pub(crate) kills: u64,
     /// The shell of the terminal, which leads its own session.
@@ -195,6 +197,7 @@ impl Shared {
                 may_go_on: false,
                 withdrawn: false,
                 exceeding: false,
+                has_lost_interpreter: false,
                 kills: 0,
                 terminal: None,
                 used: Instant::now(),

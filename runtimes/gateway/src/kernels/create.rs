@@ -259,7 +259,7 @@ impl Kernels {
             self.release(owner, portion);
             return Err(ProblemKind::ServiceUnavailable.reply());
         }
-        let mut started = self.start(wanted).await;
+        let mut started = self.start_or_take(wanted).await;
         match &mut started {
             Ok(kernel) => {
                 kernel.give_to(owner, wanted.exec_timeout.unwrap_or(self.exec_timeout));
@@ -269,6 +269,33 @@ impl Kernels {
             Err(_) => self.release(owner, portion),
         }
         started.map(|kernel| (kernel, portion))
+    }
+
+    /// A kernel in stock, if there is one like that, or else a new one. It is nobody's yet.
+    async fn start_or_take(self: &Arc<Self>, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
+        let Some(language) = self.language_in_stock(wanted) else {
+            return self.start(wanted).await;
+        };
+        let taken = self.warm.take(&language);
+        if taken.is_some() {
+            self.counters.warm_kernels_taken.up();
+        }
+        let kernel = match taken {
+            Some(kernel) => kernel,
+            None => self.start(wanted).await?,
+        };
+        self.warm.note_use(&language);
+        Ok(kernel)
+    }
+
+    /// The language, if kernels that are kept in stock are like that.
+    fn language_in_stock(&self, wanted: &Wanted) -> Option<String> {
+        let is_usual = wanted.cores.is_none()
+            && wanted.environ.0.is_empty()
+            && (wanted.memory.is_none() || self.memory_limit(wanted) == self.bounds.memory);
+        let language = self.languages.canonical(&wanted.language);
+        let language = language.filter(|name| is_usual && self.warm.has(name))?;
+        Some(language.to_owned())
     }
 
     /// What a kernel counts.
@@ -290,7 +317,7 @@ impl Kernels {
     }
 
     /// Starts a kernel that is nobody's yet.
-    async fn start(self: &Arc<Self>, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
+    pub(super) async fn start(self: &Arc<Self>, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let this = Arc::clone(self);
         let wanted = wanted.clone();

@@ -3,9 +3,11 @@
 mod create;
 mod ended;
 mod keep_alive;
+mod keep_warm;
 mod orphans;
 mod shares;
 mod table;
+mod warm;
 mod watch;
 
 pub(crate) use create::Wanted;

@@ -45,6 +45,7 @@ impl Kernels {
         let own: Vec<u32> = entries
             .iter()
             .flat_map(|entry| entry.kernel.own_processes())
+            .chain(self.warm.own_processes())
             .collect();
         let zombies = zombies_of(std::process::id());
         seen.retain(|process, _| zombies.contains(process));

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::ended::{Cause, Ended, Late};
 use super::shares::{Owned, Portion, Share};
+use super::warm::WarmKernels;
 use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::kernel::{
@@ -31,6 +32,8 @@ pub(crate) struct Kernels {
     /// Dropped first, with the boxes of kernels, and then the control groups: before the files, to which processes in them
     /// may still be writing.
     pub(super) table: Mutex<Table>,
+    /// Kernels that are nobody's yet. Dropped before the files as well.
+    pub(super) warm: WarmKernels,
     /// Kernels of other keys are not created.
     keys: Arc<Keys>,
     pub(super) confinement: Confinement,
@@ -148,6 +151,7 @@ impl Kernels {
             next_number: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             counters: Counters::default(),
+            warm: WarmKernels::new(config),
             table: Mutex::default(),
         }
     }
@@ -256,11 +260,15 @@ impl Kernels {
         let until = Instant::now() + CLOSE_TIME;
         loop {
             // A kernel that hangs must not keep the gateway from ending.
-            let _ =
-                tokio::time::timeout_at(until.into(), self.destroy_all(&Cause::Closing, |_| true))
-                    .await;
-            if self.table().owned.values().all(|owned| owned.kernels == 0) || Instant::now() > until
-            {
+            let all = async {
+                tokio::join!(
+                    self.destroy_all(&Cause::Closing, |_| true),
+                    self.destroy_all_warm()
+                )
+            };
+            let _ = tokio::time::timeout_at(until.into(), all).await;
+            let is_empty = self.table().owned.values().all(|owned| owned.kernels == 0);
+            if (is_empty && self.warm.is_empty()) || Instant::now() > until {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -314,7 +322,7 @@ impl Kernels {
 
     pub(crate) fn stats(&self) -> GatewayStats {
         let living = self.table().kernels.len();
-        self.counters.with_kernels(living)
+        self.counters.with_kernels(living, self.warm.count())
     }
 
     /// Counts a kernel that is to be created.
@@ -332,6 +340,7 @@ impl Kernels {
         if let Some(owned) = self.table().owned.get_mut(owner) {
             owned.remove(portion);
         }
+        self.warm.disturb();
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {

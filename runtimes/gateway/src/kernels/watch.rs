@@ -125,7 +125,9 @@ impl Kernels {
         let scanned = scan.marked.get_or_init(|| {
             // Scan for all kernels: otherwise processes of the others would seem to belong to none.
             let kernels: Vec<Arc<Entry>> = self.table().kernels.values().cloned().collect();
-            let marks: Vec<&str> = kernels.iter().map(|entry| entry.kernel.mark()).collect();
+            let warm = self.warm.marks();
+            let marks = kernels.iter().map(|entry| entry.kernel.mark());
+            let marks: Vec<&str> = marks.chain(warm.iter().map(String::as_str)).collect();
             lock(&self.process_table).scan(&marks)
         });
         scanned

@@ -301,6 +301,7 @@ impl Driver {
     }
 
     pub(super) fn conclude_interpreter(&mut self, interpreter: Interpreter) {
+        self.shared.lock().has_lost_interpreter = true;
         let exit = interpreter.exit.unwrap_or(ExitKind::Unknown);
         // Kill what it started: the variables that referred to those processes are gone.
         let mark = interpreter.mark().to_owned();

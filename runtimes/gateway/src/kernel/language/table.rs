@@ -187,6 +187,19 @@ impl LanguageTable {
         self.languages.iter().map(|language| language.name.as_str())
     }
 
+    /// The name of the language that has this name or alias; `None` if none has.
+    ///
+    /// ```
+    /// # use sorna_gateway::LanguageTable;
+    /// assert_eq!(LanguageTable::built_in().canonical("python"), Some("python3"));
+    /// ```
+    #[must_use]
+    pub fn canonical(&self, name: &str) -> Option<&str> {
+        let mut languages = self.languages.iter();
+        let found = languages.find(|language| language.all_names().any(|known| known == name));
+        found.map(|language| language.name.as_str())
+    }
+
     pub(crate) fn languages(&self) -> &[Arc<Language>] {
         &self.languages
     }
