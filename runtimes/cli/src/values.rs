@@ -70,6 +70,19 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A language, and how many of its kernels to keep in stock.
+pub(crate) fn stock(text: &str) -> Result<(String, usize), String> {
+    const MAX: usize = 16;
+    let (language, count) = text.split_once('=').unwrap_or_default();
+    let count = count.trim().parse().ok().filter(|count| *count <= MAX);
+    match (language.trim(), count) {
+        (language, Some(count)) if !language.is_empty() => Ok((language.to_owned(), count)),
+        _ => Err(format!(
+            "expected a language and a number from 0 to {MAX}, such as python3=2"
+        )),
+    }
+}
+
 /// Memory such as `512MiB`, `64m` or a number of bytes, rounded up to KiB.
 pub(crate) fn memory(text: &str) -> Result<Kib, String> {
     if is_negative(text) {

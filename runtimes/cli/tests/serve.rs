@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use sorna_test_tools::{need, need_that};
@@ -107,6 +108,76 @@ fn a_gateway_is_served_until_it_is_stopped() {
         ] {
             assert!(log.contains(words), "{words}: {log}");
         }
+        assert_eq!(std::fs::read_dir(&kernels).expect("it").count(), 0);
+    }
+}
+
+/// The directories of kernels in that of a gateway.
+fn homes(directory: &Path) -> Vec<String> {
+    let base = std::fs::read_dir(directory).expect("it").flatten().next();
+    let entries = std::fs::read_dir(base.expect("a directory").path()).expect("it");
+    let names = entries.map(|entry| entry.expect("it").file_name().into_string());
+    let names = names.map(|name| name.expect("text"));
+    names.filter(|name| name.starts_with("kernel-")).collect()
+}
+
+#[test]
+fn kernels_are_kept_in_stock_by_default_or_as_it_is_asked_for() {
+    if !need("python3") {
+        return;
+    }
+    // The language that has none is used first.
+    let rows: [(&[&str], &str, &str, usize); 3] = [
+        (&[], "bash", "python3", 1),
+        (
+            &["--warm", "python=0", "--warm", "bash=1"],
+            "python3",
+            "bash",
+            1,
+        ),
+        (
+            &[
+                "--warm",
+                "bash=1",
+                "--warm",
+                "bash=0",
+                "--warm",
+                "python3=2",
+            ],
+            "bash",
+            "python3",
+            2,
+        ),
+    ];
+    for (arguments, without, with, count) in rows {
+        let directory = here();
+        let kernels = directory.path().join("kernels");
+        std::fs::create_dir(&kernels).expect("a directory");
+        let served = Served::start(
+            directory.path(),
+            &[&["--directory", "kernels", "--log", "off"], arguments].concat(),
+        );
+        let home = |language: &str| {
+            let code = match language {
+                "bash" => "echo $HOME",
+                _ => "import os; print(os.environ['HOME'])",
+            };
+            let mut client = served.client(directory.path());
+            client.args(["run", "-q", language, "-c", code]);
+            let output = client.output().expect("sorna runs");
+            let home = String::from_utf8(output.stdout).expect("text");
+            let home = home.trim_end().strip_suffix("/work").expect("a directory");
+            home.rsplit('/').next().expect("a name").to_owned()
+        };
+        home(without);
+        home(with);
+        eventually("a kernel is in stock", || homes(&kernels).len() == count);
+        std::thread::sleep(Duration::from_millis(300));
+        let stock = homes(&kernels);
+        assert_eq!(stock.len(), count, "{arguments:?}");
+        assert!(!stock.contains(&home(without)), "{arguments:?}");
+        assert!(stock.contains(&home(with)), "{arguments:?}");
+        served.stop(Signal::TERM);
         assert_eq!(std::fs::read_dir(&kernels).expect("it").count(), 0);
     }
 }

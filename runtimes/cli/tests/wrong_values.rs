@@ -96,6 +96,22 @@ fn wrong_values_are_named_with_what_is_expected() {
             "expected a whole number that is not negative, such as 100\n",
         ),
         (
+            &["serve", "--warm", "python3"],
+            "invalid value 'python3' for '--warm <LANG=N>': expected a language and a number from 0 to 16, such as python3=2\n",
+        ),
+        (
+            &["serve", "--warm", "python3=17"],
+            "expected a language and a number from 0 to 16, such as python3=2\n",
+        ),
+        (
+            &["serve", "--warm", "=1"],
+            "expected a language and a number from 0 to 16, such as python3=2\n",
+        ),
+        (
+            &["serve", "--warm", "klingon=1"],
+            "✘ --warm: unknown language \"klingon\" (known: python3, bash, ",
+        ),
+        (
             &["run", "--exec-timeout", "5x", "bash", "-c", ":"],
             "expected a number and a unit, such as 500ms, 30s or 2m\n",
         ),

@@ -58,6 +58,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) languages: Vec<PathBuf>,
 
+    /// Keep so many kernels of a language in stock, started before a client asks for one, from 0 to 16; while the language is
+    /// used, in the last 10 minutes. They count against no limit. Can be repeated. By default, 1 of each of python3, nodejs, ruby and r.
+    #[arg(long, value_name = "LANG=N", value_parser = values::stock)]
+    pub(super) warm: Vec<(String, usize)>,
+
     /// How much to log.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub(super) log: Level,

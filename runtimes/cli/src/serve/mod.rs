@@ -27,6 +27,9 @@ use crate::signals;
 use crate::streams::{self, Stream};
 use args::{Level, ServeArgs};
 
+/// The languages of which a kernel is kept in stock: those whose interpreters take long to start.
+const WARM: &[&str] = &["python3", "nodejs", "ruby", "r"];
+
 /// Carries out the command.
 pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Failure> {
     allocator::choose();
@@ -76,6 +79,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             .with_file(file)
             .map_err(|error| Failure::usage(chain(&error)))?;
     }
+    check_warm(&arguments.warm, &languages)?;
     let level = isolation.level();
     // What was asked for is not to be left out with no more than a line in the log.
     let is_required = is_required(level, isolation.network, isolation.require_isolation)?;
@@ -121,6 +125,10 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             "If that is intended, add --allow-remote, and give the keys with --keys or in the environment.",
         ));
     }
+    let usual = WARM.iter().map(|name| ((*name).to_owned(), 1));
+    for (language, count) in usual.chain(arguments.warm.iter().cloned()) {
+        config = config.with_warm_kernels(language, count);
+    }
     if let Some(time) = limits.max_idle_timeout {
         config = config.with_max_idle_timeout(time);
     }
@@ -148,6 +156,21 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     }
     let config = isolation.search_path.apply(config)?;
     Ok(boxes::provide(config))
+}
+
+/// Languages that are not known have no kernels.
+fn check_warm(warm: &[(String, usize)], languages: &LanguageTable) -> Result<(), Failure> {
+    let mut names = warm.iter().map(|(name, _)| name);
+    match names.find(|name| languages.canonical(name).is_none()) {
+        Some(unknown) => {
+            let known: Vec<&str> = languages.names().collect();
+            Err(Failure::usage(format!(
+                "--warm: unknown language {unknown:?} (known: {})",
+                known.join(", ")
+            )))
+        }
+        None => Ok(()),
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
