@@ -294,6 +294,49 @@ fn none_is_made_while_something_runs() {
     assert_eq!(gateway.stats().warm_kernels, 0);
     client.destroy(&busy);
     wait_until("there is one", || gateway.stats().warm_kernels == 1);
+
+    // A program that waits for input does not count.
+    let waiting = client.create("bash");
+    let asked = client.run(&waiting, "read line; echo $line");
+    assert!(asked.asks().is_some(), "{asked:?}");
+    wait_until("there is another", || gateway.stats().warm_kernels == 1);
+    assert_eq!(client.input(&waiting, "typed").finished().0, "typed\n");
+}
+
+#[test]
+fn interpreters_of_all_languages_wait() {
+    let rows = [
+        ("nodejs", "node", "var x = 41", "console.log(x + 1)"),
+        ("ruby", "ruby", "x = 41", "puts x + 1"),
+        ("r", "Rscript", "x <- 41", "cat(x + 1, '\\n', sep = '')"),
+        ("perl", "perl", "our $x = 41;", "print $x + 1, qq(\\n);"),
+        ("php", "php", "$x = 41;", "echo $x + 1, PHP_EOL;"),
+        ("lua", "lua", "x = 41", "print(x + 1)"),
+    ];
+    let (gateway, _directory) = gateway(|config| {
+        let all = rows.iter().map(|(language, ..)| *language);
+        all.fold(config, |config, language| {
+            config.with_warm_kernels(language, 1)
+        })
+    });
+    let client = Client::new(&gateway);
+    let (mut taken, mut in_stock) = (0, 0);
+    for (language, tool, first, second) in rows {
+        if !need(tool) {
+            continue;
+        }
+        fill(&gateway, &client, language, in_stock + 1);
+        let kernel = client.create(language);
+        (taken, in_stock) = (taken + 1, in_stock + 1);
+        assert_eq!(gateway.stats().warm_kernels_taken, taken, "{language}");
+        client.run(&kernel, first).finished();
+        let said = client.run(&kernel, second).finished();
+        assert_eq!(said, ("42\n".to_owned(), String::new()), "{language}");
+        client.destroy(&kernel);
+        wait_until("there is another", || {
+            gateway.stats().warm_kernels == in_stock
+        });
+    }
 }
 
 #[test]

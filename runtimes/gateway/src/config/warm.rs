@@ -10,8 +10,8 @@ impl GatewayConfig {
     /// of this language gets one of them, and need not wait for its interpreter to start; unless its memory, cores or
     /// environment are to be others than usual. A language that is not in the [table](Self::with_languages) has none.
     ///
-    /// Such kernels are made when kernels of this language have been created lately, one at a time, while no kernel of the
-    /// gateway runs anything. They are nobody's, and count against no limit.
+    /// Such kernels are made when kernels of this language have been created lately, one at a time, while no program runs in
+    /// any kernel, but for those that wait for input and those in terminals. They are nobody's, and count against no limit.
     ///
     /// ```
     /// # use sorna_gateway::GatewayConfig;

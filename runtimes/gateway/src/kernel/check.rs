@@ -60,6 +60,12 @@ impl Kernel {
         runs || self.terminal().as_ref().is_some_and(|hub| !hub.has_ended())
     }
 
+    /// Whether a run needs a processor, as far as that is known: it does not wait for input.
+    pub(crate) fn is_running(&self) -> bool {
+        let phase = &self.shared.lock().phase;
+        matches!(phase, Phase::Running | Phase::StepFinished { .. })
+    }
+
     /// The processes that the gateway has started for it, and waits for.
     pub(crate) fn own_processes(&self) -> Vec<u32> {
         let state = self.shared.lock();

@@ -104,6 +104,6 @@ impl Kernels {
     fn is_at_work(&self) -> bool {
         let table = self.table();
         let owned: usize = table.owned.values().map(|it| it.kernels).sum();
-        owned != table.kernels.len() || table.kernels.values().any(|it| it.kernel.is_busy())
+        owned != table.kernels.len() || table.kernels.values().any(|it| it.kernel.is_running())
     }
 }
