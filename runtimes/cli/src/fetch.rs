@@ -40,7 +40,7 @@ pub(crate) fn check_directory(path: &Path, option: &str) -> Result<(), Failure> 
 pub(crate) struct Fetch {
     saver: Arc<Mutex<Saver>>,
     /// Links in directories that were not downloaded as a whole.
-    links: Vec<String>,
+    special: Vec<(String, &'static str)>,
     /// What the gateway did not send.
     unavailable: Option<Box<FilesUnavailable>>,
 }
@@ -51,7 +51,7 @@ impl Fetch {
         let saver = Saver::new(directory).with_overwrite(overwrites);
         Self {
             saver: Arc::new(Mutex::new(saver)),
-            links: Vec::new(),
+            special: Vec::new(),
             unavailable: None,
         }
     }
@@ -154,9 +154,9 @@ impl Fetch {
             let folder = file.name.trim_end_matches('/');
             for entry in listing.files {
                 let path = format!("{folder}/{}", entry.name);
-                match entry.mode.starts_with('l') {
-                    true => self.links.push(path),
-                    false => parts.push(path),
+                match special(&entry.mode) {
+                    Some(kind) => self.special.push((path, kind)),
+                    None => parts.push(path),
                 }
             }
         }
@@ -176,9 +176,9 @@ impl Fetch {
         }
     }
 
-    /// Links that were found otherwise, and are left out as well.
-    pub(crate) fn leave_out(&mut self, links: Vec<String>) {
-        self.links.extend(links);
+    /// Links and other special files that were found otherwise, and are left out as well.
+    pub(crate) fn leave_out(&mut self, special: Vec<(String, &'static str)>) {
+        self.special.extend(special);
     }
 
     /// What the gateway did not send.
@@ -194,11 +194,8 @@ impl Fetch {
     /// Says what was left out, what was not replaced, and what has another name; whether there is something of the last two.
     pub(crate) fn report(&self, reporter: &mut Reporter) -> bool {
         let saver = lock(&self.saver);
-        for link in &self.links {
-            reporter.advice(format_args!(
-                "Left out {}: it is a symbolic link.",
-                safe(link)
-            ));
+        for (path, kind) in &self.special {
+            reporter.advice(format_args!("Left out {}: it is {kind}.", safe(path)));
         }
         for (path, kind) in saver.left_out() {
             let path = shown(path);
@@ -229,6 +226,17 @@ impl Fetch {
             reporter.advice("To replace files, add --overwrite.");
         }
         is_incomplete
+    }
+}
+
+/// What a file of this mode in a list is, if it is neither a file nor a directory.
+pub(crate) fn special(mode: &str) -> Option<&'static str> {
+    match mode.chars().next()? {
+        'l' => Some("a symbolic link"),
+        'p' => Some("a named pipe"),
+        's' => Some("a socket"),
+        'b' | 'c' => Some("a device"),
+        _ => None,
     }
 }
 

@@ -417,6 +417,38 @@ fn the_files_of_an_upload_are_of_one_time() {
 }
 
 #[test]
+fn no_file_is_larger_than_those_that_kernels_write() {
+    let gateway = common::gateway_with(|config| config.with_max_file_size(3 << 20));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let target = format!("/v2/kernel/{kernel}/upload?size=any");
+    let media_type = "multipart/form-data; boundary=XyZ";
+    let part = |name: &str, size: usize| {
+        let head = format!(
+            "--XyZ\r\nContent-Disposition: form-data; name=\"src\"; filename=\"{name}\"\r\n\r\n"
+        );
+        [head.as_bytes(), &vec![b'x'; size], b"\r\n"].concat()
+    };
+    let end = b"--XyZ--\r\n".to_vec();
+    let body = [part("small", 1), part("large", 3 * MIB + 1), end.clone()].concat();
+    let response = client.raw("POST", &target, media_type, &body);
+    assert_rejected(&response, "the limit is 3 MiB");
+    let (stdout, _) = client.run(&kernel, "ls | wc -l").finished();
+    assert_eq!(stdout, "0\n");
+    let body = [part("exact", 3 * MIB), part("too", 3 * MIB), end].concat();
+    assert_eq!(client.raw("POST", &target, media_type, &body).status(), 204);
+    gateway.stop();
+
+    // That limit holds in the way of the original APIs as well.
+    let gateway = common::gateway_with(|config| config.with_max_file_size(1000));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    assert_eq!(send(&client, &kernel, &[("a", &[7; 1000])]).status(), 204);
+    let response = send(&client, &kernel, &[("b", &[7; 1001])]);
+    assert_rejected(&response, "(limit 1000 bytes)");
+}
+
+#[test]
 fn files_of_any_size_need_a_length_and_room_and_a_pace() {
     let gateway = common::gateway_with(|config| {
         config

@@ -110,7 +110,7 @@ pub(super) struct Limits {
     #[arg(long, value_name = "NUMBER", value_parser = values::number::<u64>, default_value_t = 1024)]
     pub(super) max_processes: u64,
 
-    /// Maximum size of a file that a kernel writes.
+    /// Maximum size of a file that a kernel writes, or that is uploaded.
     #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = values::memory)]
     pub(super) max_file_size: Kib,
 

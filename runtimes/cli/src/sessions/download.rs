@@ -21,7 +21,7 @@ use crate::units::count;
 /// Download files and directories of a session.
 ///
 /// They keep their path below the work directory. Files that are there already are not replaced, unless --overwrite says
-/// so. If some do not exist, the others are downloaded. Links in directories are left out, and named. In Sorna v2, this
+/// so. If some do not exist, the others are downloaded. Links and named pipes in directories are left out, and named. In Sorna v2, this
 /// works with gateways of `sorna serve`.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, there is no such session or
@@ -138,7 +138,7 @@ pub(crate) fn download_here(
 struct Wanted {
     paths: Vec<String>,
     /// Links that match a pattern.
-    links: Vec<String>,
+    special: Vec<(String, &'static str)>,
     /// Patterns that nothing matches.
     unmatched: Vec<String>,
 }
@@ -154,11 +154,11 @@ fn expand(kernel: &Kernel, files: &[String], reporter: &mut Reporter) -> Result<
         }
         reporter.wait("Looking for files...");
         let found = glob::find(file, &mut list)?;
-        if found.paths.is_empty() && found.links.is_empty() {
+        if found.paths.is_empty() && found.special.is_empty() {
             wanted.unmatched.push(file.clone());
         }
         wanted.paths.extend(found.paths);
-        wanted.links.extend(found.links);
+        wanted.special.extend(found.special);
     }
     Ok(wanted)
 }
@@ -182,7 +182,7 @@ fn to_directory(
     mut fetch: Fetch,
     reporter: &mut Reporter,
 ) -> Outcome {
-    fetch.leave_out(std::mem::take(&mut wanted.links));
+    fetch.leave_out(std::mem::take(&mut wanted.special));
     let fetched = fetch.fetch(kernel, &wanted.paths, reporter);
     let is_incomplete = fetch.report(reporter);
     let saved = fetch.saved().len();

@@ -5,6 +5,8 @@
 
 use sorna::{Error, FileInfo};
 
+use crate::fetch::special;
+
 /// How deep `**` looks.
 const MAX_DEPTH: usize = 64;
 
@@ -13,8 +15,8 @@ const MAX_DEPTH: usize = 64;
 pub(super) struct Matches {
     /// Files and directories.
     pub(super) paths: Vec<String>,
-    /// Symbolic links, which are left out as those in directories are.
-    pub(super) links: Vec<String>,
+    /// Symbolic links, named pipes and the like, and what they are. They are left out as those in directories are.
+    pub(super) special: Vec<(String, &'static str)>,
 }
 
 /// Whether a path is a pattern.
@@ -108,8 +110,8 @@ fn pick(
             if file.is_directory() {
                 walk(&path, rest, depth, list, found)?;
             }
-        } else if file.mode.starts_with('l') {
-            found.links.push(path);
+        } else if let Some(kind) = special(&file.mode) {
+            found.special.push((path, kind));
         } else {
             found.paths.push(path);
         }
@@ -241,7 +243,8 @@ mod tests {
             Ok(names)
         };
         let found = find(pattern, &mut list).unwrap();
-        (found.paths, found.links)
+        let special = found.special.into_iter().map(|(path, _)| path);
+        (found.paths, special.collect())
     }
 
     #[test]

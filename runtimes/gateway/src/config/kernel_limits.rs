@@ -39,7 +39,7 @@ impl GatewayConfig {
         self.max_processes
     }
 
-    /// Sets the size of the largest file that a program may write, in bytes: 1 GiB by default.
+    /// Sets the size of the largest file that a program may write, or a client upload, in bytes: 1 GiB by default.
     #[must_use]
     pub fn with_max_file_size(mut self, bytes: u64) -> Self {
         self.max_file_size = bytes;

@@ -33,6 +33,8 @@ pub(super) struct Context {
     body_limit: usize,
     body_timeout: Duration,
     pub(super) upload_limits: UploadLimits,
+    /// How large a file of a kernel may be.
+    max_file_size: u64,
     /// One for each download in archives, which take disk until they have been sent.
     pub(super) downloads: Arc<Semaphore>,
 }
@@ -68,6 +70,7 @@ impl Context {
                 pace: None,
                 encoded_names: false,
             },
+            max_file_size: config.max_file_size(),
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
         }
     }
@@ -125,12 +128,16 @@ impl Context {
         let home = entry.kernel.home();
         if is_any_size {
             let limits = UploadLimits {
-                file_size: u64::MAX,
+                file_size: self.max_file_size,
                 pace: Some(Pace::from_now(self.body_timeout)),
                 ..limits
             };
             return upload::store(call.body, content_type, home, limits, room).await;
         }
+        let limits = UploadLimits {
+            file_size: limits.file_size.min(self.max_file_size),
+            ..limits
+        };
         let stored = upload::store(call.body, content_type, home, limits, room);
         let stored = tokio::time::timeout(self.body_timeout, stored).await;
         entry.kernel.touch();

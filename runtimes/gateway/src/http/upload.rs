@@ -24,7 +24,7 @@ pub(super) use self::arrived::no_room;
 use self::arrived::{Arrived, bad, internal, outside, rejected};
 use self::place::{Place, Shut};
 use super::pieces::{Gauge, Pieces, TooMuch};
-use crate::kernel::{Home, Reservation};
+use crate::kernel::{Home, Reservation, size as in_words};
 
 /// What an upload may hold.
 #[derive(Clone, Copy, Debug)]
@@ -228,9 +228,14 @@ async fn write_part(
             )));
         }
         if size > limit {
-            return Err(rejected(&format!(
-                "Too large file: {name:?} (limit {limit} bytes)"
-            )));
+            let most = match part.pace {
+                None => format!("limit {limit} bytes"),
+                Some(_) => format!(
+                    "the limit is {}, as for files that a kernel writes",
+                    in_words(limit)
+                ),
+            };
+            return Err(rejected(&format!("Too large file: {name:?} ({most})")));
         }
         room.check(part.before + size).map_err(no_room)?;
         file.write_all(&bytes)

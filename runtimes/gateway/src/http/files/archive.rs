@@ -44,7 +44,8 @@ pub(super) fn of(
     Ok((file, size))
 }
 
-/// Adds a file, or a directory with all files and links in it. Special files in a directory are left out.
+/// Adds a file, or a directory with all files, links and named pipes in it. Other special files in a directory are left out:
+/// archives have no sockets, and kernels no devices.
 fn add(
     archive: &mut Builder<Limited>,
     file: File,
@@ -83,6 +84,10 @@ fn add(
                 if matches!(kind, Ok(FileType::RegularFile | FileType::Directory)) {
                     let file = tree::open_in(&directory, &below)?;
                     add(archive, file, &name.join(&below), count, depth + 1)?;
+                }
+                if let (Ok(stat), Ok(FileType::Fifo)) = (&stat, kind) {
+                    let mut pipe = header(EntryType::Fifo, 0, stat);
+                    archive.append_data(&mut pipe, name.join(&below), io::empty())?;
                 }
                 if let Ok(stat) = stat
                     && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
