@@ -102,7 +102,7 @@ fn a_time_limit_that_passes_while_the_interpreter_starts_is_a_timeout() {
 fn a_run_that_takes_too_long_is_stopped_and_the_kernel_survives() {
     let gateway = gateway();
     let client = Client::new(&gateway);
-    let limits = Limits::new().with_exec_timeout(Duration::from_secs(2));
+    let limits = Limits::new().with_exec_timeout(Duration::from_secs(4));
     for lang in ["python3", "bash", "c"] {
         let kernel = client.create_with(lang, limits);
         let (endless, after, expected) = match lang {
