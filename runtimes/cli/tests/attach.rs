@@ -371,6 +371,50 @@ fn bytes_that_no_one_has_received_come_as_they_were_written() {
 }
 
 #[test]
+fn input_that_a_detached_program_does_not_get_is_mentioned() {
+    const ADVICE: &str = "∙ Standard input was not passed on to the program, which runs without this command. Let it read a file instead, which `sorna upload` brings there, or give it the input by `sorna attach a-session`.\n";
+    for lab in Lab::both() {
+        let input = lab.directory.path().join("input");
+        std::fs::write(&input, "hello\n").expect("a file");
+        let file = || std::fs::File::open(&input).expect("a file");
+        let pipe = || {
+            let (reader, mut writer) = std::io::pipe().expect("a pipe");
+            writer.write_all(b"hello\n").expect("it is empty");
+            reader
+        };
+        let at_end = || {
+            let mut file = file();
+            std::io::copy(&mut file, &mut std::io::sink()).expect("a file");
+            file
+        };
+        let empty = || std::io::pipe().expect("a pipe").0;
+        let begin = |stdin: Stdio, what: &[&str]| {
+            let mut command = lab.sorna(&["run", "-t", TOKEN, "--detach", "bash"]);
+            let output = command.args(what).stdin(stdin).output();
+            let stderr = String::from_utf8(output.expect("sorna runs").stderr).expect("text");
+            check(lab.sorna(&["attach", "-q", TOKEN]))
+                .success()
+                .stdout_eq("end\n");
+            stderr
+        };
+        let code = ["-c", "echo end"];
+        for stdin in [Stdio::from(file()), pipe().into()] {
+            let stderr = begin(stdin, &code);
+            assert!(stderr.contains(ADVICE), "{stderr}");
+        }
+        for stdin in [Stdio::from(at_end()), empty().into(), Stdio::null()] {
+            let stderr = begin(stdin, &code);
+            assert!(!stderr.contains("Standard input"), "{stderr}");
+        }
+        // Code is passed on.
+        std::fs::write(&input, "echo end\n").expect("a file");
+        let stderr = begin(file().into(), &[]);
+        assert!(!stderr.contains("Standard input"), "{stderr}");
+        lab.gateway.stop();
+    }
+}
+
+#[test]
 fn bytes_that_are_lost_are_counted_as_they_were_written() {
     const ALL: usize = 3_000_000;
     for lab in Lab::both() {
@@ -438,9 +482,9 @@ fn what_cannot_be_detached_or_attached_is_said() {
         check(lab.sorna(&["run", "-t", TOKEN, "--detach", option, "bash", "-c", "1"])).code(2);
     }
     assert_eq!(lab.gateway.stats().requests, 0);
-    check(lab.sorna(&["attach", "nothing-here"])).code(1).stderr_eq(
-        "✘ [..]\n∙ nothing-here was taken as a kernel ID. `sorna run` and `sorna shell` show the ID, if they are not --quiet.\n",
-    );
+    check(lab.sorna(&["attach", "nothing-here"]))
+        .code(1)
+        .stderr_eq("✘ [..]\n∙ There is no kernel with the ID or the session token nothing-here.\n");
     // The gateway of 2017.
     let address = stub::stub(|request| {
         Some(match (request.method.as_str(), request.path.as_str()) {

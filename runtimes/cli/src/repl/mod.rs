@@ -167,6 +167,7 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
             was_ready: false,
             attaches: false,
             left_limit: None,
+            has_input: false,
             name: token.as_str(),
         };
         let signal = stopped.signal().map(Exit::of_signal);

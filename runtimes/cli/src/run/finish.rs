@@ -98,6 +98,8 @@ pub(crate) struct Task<'a> {
     pub(crate) attaches: bool,
     /// The time limit of a program that goes on without this command, if nobody has asked for it.
     pub(crate) left_limit: Option<Duration>,
+    /// Whether there is standard input that a program which goes on without this command does not get.
+    pub(crate) has_input: bool,
     /// What other commands call the kernel: its ID, where its token stands for several.
     pub(crate) name: &'a str,
 }
@@ -202,6 +204,11 @@ fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Tas
             "The program runs in the {}. See it with `sorna attach {name}`.",
             terms.kernel
         ));
+        if task.has_input {
+            reporter.advice(format_args!(
+                "Standard input was not passed on to the program, which runs without this command. Let it read a file instead, which `sorna upload` brings there, or give it the input by `sorna attach {name}`."
+            ));
+        }
         if let Some(limit) = task.left_limit {
             let change = if terms == Terms::KERNEL {
                 "--exec-timeout sets another one, such as --exec-timeout 1h."

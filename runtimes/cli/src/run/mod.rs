@@ -200,6 +200,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         program: Program::Ended,
         target: &target,
         lang: &arguments.lang,
+        reads_code: arguments.reads_stdin(),
         dialect: version.dialect(),
         echoes: arguments.echo,
         wishes: Wishes::new(arguments, version.dialect()),
@@ -322,6 +323,8 @@ struct Session<'p> {
     program: Program,
     target: &'p Target,
     lang: &'p str,
+    /// Whether standard input is the code.
+    reads_code: bool,
     dialect: Dialect,
     /// Whether values of expressions are to be shown.
     echoes: bool,
@@ -448,6 +451,7 @@ impl Session<'_> {
             was_ready: self.ready.is_some(),
             attaches: self.attaches,
             left_limit,
+            has_input: !self.reads_code && source::has_more(),
             name: &name,
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);

@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, SeekFrom};
+use rustix::io::ioctl_fionread;
 
 /// About how many bytes of input one request carries as text. As much fits into an empty pipe, and escaped into a request.
 const MOST: usize = 60 * 1024;
@@ -124,4 +126,18 @@ fn is_readable(file: &File, time: Duration) -> bool {
         tv_nsec: time.subsec_nanos().into(),
     };
     poll(&mut polled, Some(&time)).is_ok_and(|ready| ready > 0)
+}
+
+/// Whether standard input holds something that was not read: a file before its end, or what has been written into a pipe.
+pub(super) fn has_more() -> bool {
+    let stdin = io::stdin();
+    let Ok(stat) = rustix::fs::fstat(&stdin) else {
+        return false;
+    };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => rustix::fs::seek(&stdin, SeekFrom::Current(0))
+            .is_ok_and(|at| i64::try_from(at).is_ok_and(|at| at < stat.st_size)),
+        FileType::Fifo | FileType::Socket => ioctl_fionread(&stdin).is_ok_and(|there| there > 0),
+        _ => false,
+    }
 }

@@ -130,6 +130,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             was_ready: false,
             attaches: false,
             left_limit: None,
+            has_input: false,
             name: token.as_str(),
         };
         if temporary::has_ended(&report) {
