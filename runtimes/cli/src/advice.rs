@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use sorna::protocol::MatchSessions;
 use sorna::{
     ApiVersion, Error, GatewayError, Hop, KernelId, LanguageInfo, LoginError, NegotiationError,
     ProblemKind, SessionStatus, TransportCause, TransportError, TransportErrorKind,
@@ -152,6 +153,20 @@ pub(crate) fn show_error_of(
     // Of what has ended, the gateway has said so.
     if is_unknown && !is_id(id.as_str()) && end_reason(error).is_none() {
         reporter.fail(message(error));
+        let is_no_token = target.terms() == Terms::KERNEL
+            && target
+                .client
+                .offers(MatchSessions::EXTENSION)
+                .unwrap_or(false);
+        if is_no_token {
+            let otherwise = match otherwise {
+                NO_ID => "",
+                other => &format!(" {other}"),
+            };
+            return reporter.advice(format_args!(
+                "There is no kernel with the ID or the session token {id}.{otherwise}"
+            ));
+        }
         reporter.advice(format_args!(
             "{id} was taken as a {} ID. {otherwise}",
             target.terms().kernel

@@ -122,7 +122,7 @@ fn destroy_continues_after_a_kernel_that_does_not_exist() {
             "✔ Destroyed kernel {}.\n\
              ∙ Kernel no-such-kernel:\n\
              ✘ the gateway responded with 404 kernel-not-found: [..]\n\
-             ∙ no-such-kernel was taken as a kernel ID. `sorna run` and `sorna shell` show the ID, if they are not --quiet.\n\
+             ∙ There is no kernel with the ID or the session token no-such-kernel.\n\
              ✔ Destroyed kernel {}.\n",
             ids[0], ids[1]
         ));

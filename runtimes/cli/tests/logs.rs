@@ -261,9 +261,9 @@ fn commands_take_tokens_of_sorna_v2_where_the_gateway_looks_for_them() {
              ∙ {TOKEN} (ID: [..], bash)\n\
              ∙ {TOKEN} (ID: [..], perl)\n"
             ));
-        check(lab.sorna(&[command, "no-such-one"])).code(1).stderr_eq(
-            "...\n∙ no-such-one was taken as a kernel ID. `sorna run` and `sorna shell` show the ID, if they are not --quiet.\n",
-        );
+        check(lab.sorna(&[command, "no-such-one"]))
+            .code(1)
+            .stderr_eq("...\n∙ There is no kernel with the ID or the session token no-such-one.\n");
     }
     assert_eq!(lab.gateway.stats().kernels, 2);
     lab.gateway.stop();

@@ -33,7 +33,7 @@ fn files_are_uploaded_by_token_and_by_id() {
         .success()
         .stdout_eq("")
         .stderr_eq(str![[r#"
-✔ Kernel (ID: [KERNEL]) is ready.
+✔ Kernel (ID: [KERNEL]) is ready, and new.
 ✔ Uploaded 2 files (8 bytes).
 
 "#]]);
@@ -58,6 +58,16 @@ fn files_are_uploaded_by_token_and_by_id() {
     ]);
     check(run).success().stdout_eq("one\ntwo\nthree\nfour\n");
     assert_eq!(gateway.stats().kernels_created, 1);
+    let again = ["-t", "my-session", "bash", "new.txt"];
+    upload(sorna_at(directory.path(), &gateway), &again)
+        .success()
+        .stderr_eq("✔ Kernel (ID: [..]) is ready.\n✔ Uploaded 1 file (6 bytes).\n");
+    let other = ["-t", "my-session", "python3", "new.txt"];
+    upload(sorna_at(directory.path(), &gateway), &other)
+        .success()
+        .stderr_eq("✔ Kernel (ID: [..]) is ready, and new.\n\
+             ∙ This token has another kernel already, of bash: each language has its own, with variables and files of its own. Other commands need its ID.\n\
+             ✔ Uploaded 1 file (6 bytes).\n");
     gateway.stop();
 }
 
@@ -86,7 +96,7 @@ fn errors_of_an_upload() {
     }
     at(&["python3", "a.txt"]).code(1).stderr_eq(str![[r#"
 ✘ the gateway responded with 404 kernel-not-found: [..]
-∙ python3 was taken as a kernel ID. To upload by language, add -t TOKEN.
+∙ There is no kernel with the ID or the session token python3. To upload by language, add -t TOKEN.
 
 "#]]);
     at(&["--no-ignroe", "AAAAAAAAAAAAAAAAAAAAAA", "a.txt"])

@@ -141,8 +141,12 @@ impl Destination {
                     .create_with(spec, &token, |pending| line.show(&pending, reporter));
                 last_words.clear();
                 let kernel = kernel?;
-                let capital = target.terms().capital;
-                reporter.done(format_args!("{capital} (ID: {}) is ready.", kernel.id()));
+                let is_new = kernel.is_new() == Some(true);
+                let terms = target.terms();
+                reporter.done(terms.ready(kernel.id(), is_new));
+                if is_new && let Some(remark) = terms.beside_others(kernel.other_languages()) {
+                    reporter.advice(remark);
+                }
                 Ok(kernel)
             }
         }

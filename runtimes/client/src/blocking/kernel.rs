@@ -95,6 +95,19 @@ impl Kernel {
         Self(self.0.with_bytes(carries_bytes))
     }
 
+    /// Whether it is new, and none that was found by its token. `None` if the gateway did not say, or nothing was asked.
+    #[must_use]
+    pub fn is_new(&self) -> Option<bool> {
+        self.0.is_new()
+    }
+
+    /// The languages of other kernels that were alive with the same token when it was created or found. Empty if the gateway
+    /// did not say, like those of 2017.
+    #[must_use]
+    pub fn other_languages(&self) -> &[String] {
+        self.0.other_languages()
+    }
+
     /// The ID that the gateway gave it.
     #[must_use]
     pub fn id(&self) -> &KernelId {

@@ -44,6 +44,9 @@ pub struct Kernel<T> {
     is_kept: bool,
     /// Whether its gateway carries output that is not UTF-8; `None` if it has not said so for this kernel.
     carries_bytes: Option<bool>,
+    /// What was said when it was created, or found by its token.
+    created: Option<bool>,
+    other_languages: Vec<String>,
     /// The time limit that was asked for, of each execution.
     time_limit: Option<Duration>,
 }
@@ -108,7 +111,9 @@ impl<T: Transport + 'static> Client<T> {
                     let carries_bytes = created.carries_bytes();
                     self.note_marks(created.has_marked_executions());
                     self.learn_extensions(created.extensions);
-                    let kernel = self.kernel(created.id).limited(time_limit);
+                    let mut kernel = self.kernel(created.id).limited(time_limit);
+                    kernel.created = created.created;
+                    kernel.other_languages = created.other_languages;
                     return Ok(kernel.with_bytes(carries_bytes));
                 }
                 Driven::Idle => unreachable!("a creation idles only while a request is in flight"),
@@ -131,6 +136,8 @@ impl<T: Transport + 'static> Kernel<T> {
             id,
             is_kept,
             carries_bytes: None,
+            created: None,
+            other_languages: Vec::new(),
             time_limit: None,
         }
     }
@@ -149,6 +156,19 @@ impl<T: Transport + 'static> Kernel<T> {
     pub fn with_bytes(mut self, carries_bytes: bool) -> Self {
         self.carries_bytes = Some(carries_bytes);
         self
+    }
+
+    /// Whether it is new, and none that was found by its token. `None` if the gateway did not say, or nothing was asked.
+    #[must_use]
+    pub fn is_new(&self) -> Option<bool> {
+        self.created
+    }
+
+    /// The languages of other kernels that were alive with the same token when it was created or found. Empty if the gateway
+    /// did not say, like those of 2017.
+    #[must_use]
+    pub fn other_languages(&self) -> &[String] {
+        &self.other_languages
     }
 
     /// Of a guard that destroys it.
@@ -432,6 +452,8 @@ impl<T> Clone for Kernel<T> {
             id: self.id.clone(),
             is_kept: self.is_kept,
             carries_bytes: self.carries_bytes,
+            created: self.created,
+            other_languages: self.other_languages.clone(),
             time_limit: self.time_limit,
         }
     }
