@@ -9,6 +9,30 @@ use super::{Console, Record};
 pub(super) const NAME: &str = "unclaimed";
 
 impl Console {
+    /// The kind of a record among [unclaimed](Self::unclaimed) ones that tells how the program before it has ended: `["ended",
+    /// 5]` for exit code 5. It is a [`Record::Unknown`] for what does not ask for it by [`ends`](Self::ends).
+    pub const ENDED: &str = "ended";
+
+    /// The exit codes of the programs that have left this output, and of which no client has received the end, in order: for
+    /// the [unclaimed](Self::unclaimed) part of a console. The gateway in `sorna-gateway` tells them of executions that were
+    /// started [without a client](crate::RunMark::with_detached).
+    #[must_use]
+    pub fn ends(&self) -> Vec<i64> {
+        let code = |record| match record {
+            Record::Unknown { kind, values } if kind == Self::ENDED => values.first()?.as_i64(),
+            _ => None,
+        };
+        self.iter().filter_map(code).collect()
+    }
+
+    /// Adds that the program has ended whose output comes before, with this exit code.
+    pub fn push_end(&mut self, exit_code: i64) {
+        self.push(&Record::Unknown {
+            kind: Self::ENDED.into(),
+            values: vec![exit_code.into()],
+        });
+    }
+
     /// What earlier executions of the kernel have left and no client has received, if a gateway has sent it: see
     /// [`RunMark::with_unclaimed`](crate::RunMark::with_unclaimed). Nothing else of a console contains it.
     #[must_use]
@@ -99,6 +123,23 @@ mod tests {
         let (old, own) = all.split_unclaimed();
         assert_eq!((old.iter().count(), &*own.stdout()), (3, "new"));
         assert_eq!(own.unclaimed(), None);
+    }
+
+    #[test]
+    fn the_ends_of_programs_are_among_it() {
+        let mut old = Console::new();
+        assert_eq!(old.ends(), [0; 0]);
+        old.push_stdout("a");
+        old.push_end(5);
+        old.push_end(-1);
+        let mut all = Console::new();
+        all.push(&Record::Unclaimed(old));
+        let json = serde_json::to_string(&all).unwrap();
+        assert_eq!(
+            json,
+            r#"[["unclaimed",[["stdout","a"],["ended",5],["ended",-1]]]]"#
+        );
+        assert_eq!(console(&json).unclaimed().unwrap().ends(), [5, -1]);
     }
 
     #[test]

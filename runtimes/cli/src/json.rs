@@ -111,6 +111,9 @@ pub(crate) enum Event<'e> {
     /// What earlier executions have left, as the gateway sent it.
     Unclaimed {
         records: &'e Console,
+        /// Of the last program of which no client has received the end.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit_code: Option<i64>,
     },
     Record {
         kind: &'e str,
@@ -122,6 +125,18 @@ pub(crate) enum Event<'e> {
     },
     InputRequested {
         password: bool,
+    },
+    /// A file or directory in the kernel that the program has made or changed.
+    Made {
+        path: &'e str,
+        /// Of a file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+    },
+    /// A file that was brought here.
+    Saved {
+        path: &'e str,
+        bytes: u64,
     },
     ExecutionFinished {
         index: usize,

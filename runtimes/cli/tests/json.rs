@@ -182,6 +182,39 @@ fn saved_media_are_replaced_by_the_file_s_name() {
 }
 
 #[test]
+fn files_that_are_made_and_saved_are_events() {
+    let directory = here();
+    let code = "mkdir out; printf 12345 > out/five; : > 'a b'";
+    let arguments = ["--local", "--show-files", "--output", "made", "bash"];
+    let (lines, code) = run(
+        sorna(directory.path()),
+        &[&arguments[..], &["-c", code]].concat(),
+    );
+    assert_eq!(code, 0);
+    let of = |event: &str| {
+        let lines = lines.iter().filter(|line| line["event"] == event);
+        lines.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("made"),
+        [
+            json!({"v": 1, "event": "made", "path": "a b", "bytes": 0}),
+            json!({"v": 1, "event": "made", "path": "out"}),
+            json!({"v": 1, "event": "made", "path": "out/five", "bytes": 5}),
+        ]
+    );
+    let mut saved = of("saved");
+    saved.sort_by_key(|line| line["path"].to_string());
+    assert_eq!(
+        saved,
+        [
+            json!({"v": 1, "event": "saved", "path": "made/a b", "bytes": 0}),
+            json!({"v": 1, "event": "saved", "path": "made/out/five", "bytes": 5}),
+        ]
+    );
+}
+
+#[test]
 fn failures_have_the_gateway_s_message_and_problem_type() {
     let directory = here();
     let (lines, code) = run(sorna(directory.path()), &["--local", "cobol", "-c", "1"]);

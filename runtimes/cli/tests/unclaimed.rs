@@ -133,6 +133,62 @@ fn of_backend_ai_it_goes_on_as_well() {
 }
 
 #[test]
+fn the_exit_code_of_a_detached_program_is_said_with_its_output() {
+    let gateway = gateway();
+    let directory = here();
+    for at in [sorna_at as At, backend_at] {
+        let of = |code: &str| command(at, directory.path(), &gateway, "bash", code);
+        let detach = |code: &str| {
+            let mut command = of(code);
+            command.arg("--detach").stdin(Stdio::null());
+            check(command).success();
+        };
+        // The second one says that the first is still running, or waits.
+        let next = |code: &str, json: bool| {
+            let mut command = of(code);
+            command.arg("--wait").args(json.then_some("--json"));
+            let output = command.output().expect("sorna runs");
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            let text = |bytes| String::from_utf8(bytes).expect("text");
+            (text(output.stdout), text(output.stderr))
+        };
+        detach("echo out; exit 5");
+        let (stdout, stderr) = next("echo mine", false);
+        assert_eq!(stdout, "mine\n");
+        assert_eq!(
+            stderr,
+            format!(
+                "{BEFORE}out\n{}",
+                AFTER.replace("executions;", "executions, which ended with exit code 5;")
+            )
+        );
+        // It is said once.
+        assert_eq!(next("echo mine", false).1, "");
+        detach("echo out; exit 6");
+        let (stdout, _) = next("echo mine", true);
+        let line = stdout.lines().find(|line| line.contains("\"unclaimed\""));
+        let line: serde_json::Value = serde_json::from_str(line.expect(&stdout)).expect("JSON");
+        assert_eq!(line["exitCode"], 6);
+        assert_eq!(
+            line["records"],
+            serde_json::json!([["stdout", "out\n"], ["ended", 6]])
+        );
+        detach("exit 7");
+        assert_eq!(
+            next("echo mine", false).1,
+            "∙ What was started here before, and whose end no client is known to have received, ended with exit code 7.\n"
+        );
+        // Success is nothing to mention.
+        detach("true");
+        assert_eq!(next("echo mine", false).1, "");
+        detach("echo out");
+        let (_, stderr) = next("echo mine", false);
+        assert_eq!(stderr, format!("{BEFORE}out\n{AFTER}"));
+    }
+    gateway.stop();
+}
+
+#[test]
 fn json_has_it_apart() {
     let gateway = gateway();
     let directory = here();

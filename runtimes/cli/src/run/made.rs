@@ -14,6 +14,7 @@ use crate::advice::show_error;
 use crate::failure::Failure;
 use crate::fetch::{Fetch, check_directory};
 use crate::harmless::safe;
+use crate::json::{self, Event};
 use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::units::count;
@@ -122,6 +123,11 @@ impl<'a> Made<'a> {
         let made = now.since(&before);
         if self.arguments.show_files {
             for (path, entry) in &made {
+                if json::is_on() {
+                    let bytes = (!entry.is_directory).then_some(entry.size);
+                    let _ = json::emit(&Event::Made { path, bytes });
+                    continue;
+                }
                 match entry.is_directory {
                     true => reporter.advice(format_args!("Made {}/", safe(path))),
                     false => {
@@ -170,6 +176,11 @@ impl<'a> Made<'a> {
         let mut names = names.collect::<Vec<_>>().join(", ");
         if saved.len() > MOST {
             names += ", ...";
+        }
+        for path in &saved {
+            let bytes = fs::metadata(path).map_or(0, |it| it.len());
+            let path = &path.to_string_lossy();
+            let _ = json::emit(&Event::Saved { path, bytes });
         }
         let directory = output.display();
         let number = count(saved.len(), "file");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sorna::{Console, Media, Record, ValueForms};
 
 use super::media::{Gallery, Placed, Saved};
-use super::unclaimed::{self, UNCLAIMED, UNCLAIMED_END};
+use super::unclaimed::{self, UNCLAIMED};
 use crate::harmless::{lines, safe};
 use crate::json::{self, Event};
 use crate::local::Isolated;
@@ -125,9 +125,13 @@ impl Output {
                 }
                 Record::Value(value) => self.show_value(&value, reporter)?,
                 Record::Unclaimed(console) => {
+                    if let Some(ends) = unclaimed::only_ends(&console) {
+                        reporter.advice(ends);
+                        continue;
+                    }
                     reporter.advice(UNCLAIMED);
                     self.write(&unclaimed::on_stderr(&console), reporter)?;
-                    reporter.advice(UNCLAIMED_END);
+                    reporter.advice(unclaimed::end(&console));
                 }
                 Record::Unknown { kind, values } => {
                     self.keep(&kind, &values, reporter)?;
@@ -220,7 +224,10 @@ impl Output {
                 Record::Html(text) => self.emit_media(&Media::new("text/html", text), reporter)?,
                 Record::Media(media) => self.emit_media(&media, reporter)?,
                 Record::Value(value) => self.emit_value(&value, reporter)?,
-                Record::Unclaimed(console) => json::emit(&Event::Unclaimed { records: &console })?,
+                Record::Unclaimed(console) => json::emit(&Event::Unclaimed {
+                    records: &console,
+                    exit_code: console.ends().last().copied(),
+                })?,
                 Record::Unknown { kind, values } => json::emit(&Event::Record {
                     kind: &kind,
                     values: &values,

@@ -5,9 +5,33 @@ use sorna::{Console, Record, ValueForms};
 /// What comes before it.
 pub(super) const UNCLAIMED: &str =
     "Output that earlier executions have left here, and no client is known to have received:";
-/// What comes after it.
-pub(super) const UNCLAIMED_END: &str =
-    "That was the output of earlier executions; what follows is this one's.";
+
+/// What comes after it: with the exit codes of programs of which no client has received the end, unless all have succeeded.
+pub(super) fn end(console: &Console) -> String {
+    let codes = console.ends();
+    let ended = match codes.iter().all(|code| *code == 0) {
+        true => String::new(),
+        false => format!(", which ended with {}", listed(&codes)),
+    };
+    format!("That was the output of earlier executions{ended}; what follows is this one's.")
+}
+
+/// What is said in place of both, if there is no output, but only exit codes.
+pub(super) fn only_ends(console: &Console) -> Option<String> {
+    let codes = console.ends();
+    (!codes.is_empty() && codes.len() == console.iter().count()).then(|| {
+        format!(
+            "What was started here before, and whose end no client is known to have received, ended with {}.",
+            listed(&codes)
+        )
+    })
+}
+
+fn listed(codes: &[i64]) -> String {
+    let s = if codes.len() > 1 { "s" } else { "" };
+    let codes: Vec<_> = codes.iter().map(i64::to_string).collect();
+    format!("exit code{s} {}", codes.join(", "))
+}
 
 /// All of it on standard error, in its order: standard output is that of the program which runs now.
 pub(super) fn on_stderr(console: &Console) -> Console {
@@ -25,6 +49,7 @@ pub(super) fn on_stderr(console: &Console) -> Console {
                     all.push(&Record::Media(rich.clone()));
                 }
             }
+            Record::Unknown { kind, .. } if kind == Console::ENDED => {}
             other => all.push(&other),
         }
     }

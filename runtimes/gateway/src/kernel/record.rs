@@ -281,6 +281,12 @@ impl Record {
         }
         if let Some(rest) = &mut self.rest {
             rest.leave(unclaimed);
+            // Of others, the client was there when it began, and may come for the end.
+            if let (true, Ok(response)) = (self.is_detached, &*rest)
+                && let (true, Some(code)) = (response.status.is_end(), response.exit_code)
+            {
+                unclaimed.add_end(code);
+            }
         }
     }
 }

@@ -42,6 +42,14 @@ impl Unclaimed {
         }
     }
 
+    /// Notes that the program has ended whose output was added last. Nothing is said of one that has left nothing and
+    /// succeeded.
+    pub(super) fn add_end(&mut self, exit_code: i32) {
+        if exit_code != 0 || !self.console.is_empty() {
+            self.console.push_end(exit_code.into());
+        }
+    }
+
     /// Notes that so much output was lost.
     pub(super) fn add_lost(&mut self, bytes: usize) {
         self.lost += bytes;
