@@ -129,6 +129,7 @@ fn the_rate_limit_is_reported_and_enforced() {
             "logs",
             "match",
             "attach",
+            "terminal-directory",
         ];
         let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);
