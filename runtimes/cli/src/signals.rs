@@ -96,17 +96,34 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// The last signal, and when it came.
-#[derive(Debug, Default)]
-pub(crate) struct Last(Option<(i32, Instant)>);
+#[derive(Debug)]
+pub(crate) struct Last {
+    last: Option<(i32, Instant)>,
+    repeated: Duration,
+}
+
+impl Default for Last {
+    fn default() -> Self {
+        Self::within(REPEATED)
+    }
+}
 
 impl Last {
+    /// For signals that are no second ones so soon after the first.
+    pub(crate) fn within(repeated: Duration) -> Self {
+        Self {
+            last: None,
+            repeated,
+        }
+    }
+
     /// Whether this signal is the last one again, rather than another.
     pub(crate) fn is_repeated(&mut self, signal: i32) -> bool {
         let now = Instant::now();
-        let is_same = |(last, at)| last == signal && now.duration_since(at) < REPEATED;
-        let is_repeated = self.0.is_some_and(is_same);
+        let is_same = |(last, at)| last == signal && now.duration_since(at) < self.repeated;
+        let is_repeated = self.last.is_some_and(is_same);
         if !is_repeated {
-            self.0 = Some((signal, now));
+            self.last = Some((signal, now));
         }
         is_repeated
     }

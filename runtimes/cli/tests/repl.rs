@@ -205,6 +205,33 @@ fn ctrl_c_twice_leaves_a_program_that_does_not_end() {
 }
 
 #[test]
+fn a_second_ctrl_c_counts_before_it_is_asked_for() {
+    for (api, is_kept) in [("sorna", true), ("backend-ai", false)] {
+        let (gateway, directory) = (gateway(), here());
+        let arguments: &[&str] = match is_kept {
+            true => &["-t", "my-session", "python3"],
+            false => &["python3"],
+        };
+        let mut terminal = open(directory.path(), &gateway, api, arguments);
+        let code = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n\
+                    print('up-%d' % 1, flush=True)\nwhile True: pass";
+        terminal.types(&format!("\x1b[200~{code}\x1b[201~\r"));
+        terminal.shows("up-1");
+        terminal.types("\x03");
+        // A signal that comes at once is the same one.
+        std::thread::sleep(Duration::from_millis(150));
+        terminal.types("\x03");
+        terminal.shows("Leaving");
+        if is_kept {
+            terminal.shows("The program may still run in");
+        }
+        assert_eq!(terminal.ends(), Some(130));
+        assert_eq!(gateway.stats().kernels, u64::from(is_kept));
+        gateway.stop();
+    }
+}
+
+#[test]
 fn the_next_session_has_the_history_of_the_last_one() {
     let (gateway, directory) = (gateway(), here());
     let mut first = open(directory.path(), &gateway, "sorna", &["python3"]);

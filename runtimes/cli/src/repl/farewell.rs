@@ -22,7 +22,7 @@ impl Session<'_> {
     /// Goes on with a run that ends the interpreter, until it destroys the kernel. Ctrl-C interrupts what the interpreter
     /// does then; pressed twice, nothing more is waited for.
     pub(super) fn part(&mut self, run: Run) -> Run {
-        let program = Arc::new(Program::new(run.canceller()));
+        let program = Arc::new(Program::new(run.canceller()).in_temporary(true));
         program.runs_in(Some(self.kernel()));
         self.watch.runs(Arc::clone(&program));
         let silence = Silence::watch(run.canceller(), self.reporter.clone());

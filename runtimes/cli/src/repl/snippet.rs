@@ -22,6 +22,7 @@ use crate::ended::end_reason_of;
 use crate::exit::Exit;
 use crate::left::{self, Record, State, Turn};
 use crate::lost::{KILLED, has_lost};
+use crate::run::left_running::may_run;
 use crate::run::resources::words;
 use crate::terms::Terms;
 
@@ -71,9 +72,11 @@ impl Session<'_> {
             .with_token(self.token.clone())
             .with_echo(true)
             .with_busy_wait(Duration::MAX)
+            .with_detach_on_cancel(true)
             .keep_kernel();
         let run = self.target.client.run(plan);
-        let program = Arc::new(Program::new(run.canceller()));
+        let program = Program::new(run.canceller()).in_temporary(self.is_temporary);
+        let program = Arc::new(program);
         self.watch.runs(Arc::clone(&program));
         let mut snippet = Snippet::new(run, program);
         loop {
@@ -82,7 +85,7 @@ impl Session<'_> {
                     if let Err(problem) = self.show(&mut snippet, event) {
                         snippet.problem.get_or_insert(problem);
                         // The run then ends.
-                        let _ = snippet.run.canceller().cancel();
+                        snippet.program.stop();
                     }
                 }
                 Ok(None) => break,
@@ -136,6 +139,10 @@ impl Session<'_> {
         self.is_marked = snippet.run.has_marked_executions();
         if self.is_temporary {
             return Ok(());
+        }
+        if self.is_marked || self.dialect == Dialect::SornaV2 {
+            let words = may_run(&self.kernel, self.dialect, self.is_marked);
+            snippet.program.goes_on(words);
         }
         let kernel = self.target.client.kernel(self.kernel.clone());
         if self.turn.is_none() && !self.is_marked {

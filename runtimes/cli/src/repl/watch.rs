@@ -22,6 +22,12 @@ use crate::threads::start;
 /// How long a program that was interrupted may go on without a word.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How soon a signal is the last one again. People may press Ctrl-C twice in a fifth of a second.
+const REPEATED: Duration = Duration::from_millis(50);
+
+/// How long a program that is left may keep the command from ending.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// What there is to stop.
 #[derive(Clone, Default)]
 enum Stage {
@@ -50,6 +56,10 @@ pub(super) struct Program {
     /// Whether it was interrupted, and that was not noticed yet.
     is_interrupted: AtomicBool,
     is_over: AtomicBool,
+    /// Whether its kernel is destroyed when it is left.
+    is_temporary: bool,
+    /// What is said of it if it is left where it goes on.
+    words: Mutex<Option<String>>,
 }
 
 impl Program {
@@ -60,7 +70,20 @@ impl Program {
             is_pressed: AtomicBool::default(),
             is_interrupted: AtomicBool::default(),
             is_over: AtomicBool::default(),
+            is_temporary: false,
+            words: Mutex::default(),
         }
+    }
+
+    /// Its kernel is destroyed when it is left.
+    pub(super) fn in_temporary(mut self, is_temporary: bool) -> Self {
+        self.is_temporary = is_temporary;
+        self
+    }
+
+    /// It goes on when it is left; then this is said.
+    pub(super) fn goes_on(&self, words: String) {
+        *lock(&self.words) = Some(words);
     }
 
     /// It runs in this kernel, or, if there is none, waits for another one's end.
@@ -90,6 +113,52 @@ impl Program {
     fn cancel(&self) {
         // If this fails, the run tries again and reports the outcome.
         let _ = self.canceller.cancel();
+    }
+
+    /// Interrupts it if it runs, and cancels it: what follows is not awaited.
+    pub(super) fn stop(&self) {
+        if let Some(kernel) = lock(&self.kernel).clone() {
+            let _ = kernel.interrupt();
+        }
+        self.cancel();
+    }
+
+    /// Says what is done when it is left.
+    fn say_leaving(&self, reporter: &mut Reporter) {
+        if self.is_temporary {
+            reporter.advice("Leaving, without waiting for the program...");
+        } else if lock(&self.words).is_some() {
+            reporter.advice("Leaving...");
+        } else {
+            reporter.advice(
+                "Leaving, once the program has stopped... (press Ctrl-C again to quit now)",
+            );
+        }
+    }
+
+    /// Leaves it. If its kernel is temporary, that is destroyed, which ends it.
+    fn leave(&self) {
+        self.cancel();
+        let kernel = lock(&self.kernel).clone();
+        if let Some(kernel) = kernel.filter(|_| self.is_temporary) {
+            // If this fails, the command tries again and reports the outcome.
+            let _ = kernel.destroy();
+        }
+    }
+
+    /// Ends the process if that takes too long where the program goes on anyway.
+    fn leave_in_time(&self, end: impl FnOnce()) {
+        if lock(&self.words).is_none() {
+            return;
+        }
+        thread::sleep(LEAVING);
+        if self.is_over.load(Relaxed) {
+            return;
+        }
+        if let Some(words) = lock(&self.words).take() {
+            Reporter::new(false).info(words);
+        }
+        end();
     }
 
     /// Interrupts it, or takes it back if it does not run yet. Says so where that is not possible, or has no effect.
@@ -176,7 +245,7 @@ impl Watch {
         stopped: &Stopped,
         reporter: &Reporter,
     ) {
-        let mut last = Last::default();
+        let mut last = Last::within(REPEATED);
         let mut was_told = false;
         for signal in signals.forever() {
             let is_repeated = last.is_repeated(signal);
@@ -210,9 +279,17 @@ impl Watch {
             }
             stopped.stop(signal);
             let _ = happen.send(Event::Signal(signal));
+            if let (Stage::Program(program), SIGINT) = (&stage, signal) {
+                program.say_leaving(&mut reporter.clone());
+                let (program, gateway, words) =
+                    (Arc::clone(program), gateway.clone(), words.clone());
+                thread::spawn(move || {
+                    program.leave_in_time(|| signals::end(signal, &gateway, &words));
+                });
+            }
             thread::spawn(move || match stage {
                 Stage::Creates(canceller) => drop(canceller.cancel()),
-                Stage::Program(program) => program.cancel(),
+                Stage::Program(program) => program.leave(),
                 _ => {}
             });
         }
