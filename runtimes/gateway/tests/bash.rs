@@ -59,6 +59,20 @@ fn exit_ends_the_shell_and_not_the_kernel() {
 }
 
 #[test]
+fn traps_before_each_command_say_nothing_to_the_gateway() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let outcome = client.run(&kernel, "v=1; trap 'echo D' DEBUG; true");
+    assert_eq!(outcome.exit_code(), Some(0));
+    let (stdout, stderr) = outcome.finished();
+    assert!(stdout.starts_with("D\n"), "{stdout}");
+    assert_eq!(stderr, "");
+    let outcome = client.run(&kernel, "trap - DEBUG; echo v=$v");
+    assert!(outcome.finished().0.ends_with("v=1\n"));
+}
+
+#[test]
 fn break_outside_of_a_loop_ends_the_snippet_and_says_so() {
     let gateway = gateway();
     let client = Client::new(&gateway);

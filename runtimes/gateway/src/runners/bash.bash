@@ -23,9 +23,10 @@ __sorna_two=é
 builtin export BASH_ENV=$SORNA_CHILDREN_BASH_ENV
 builtin unset -v SORNA_CHILDREN_BASH_ENV
 
-# Reports how a snippet ended. A trace that the snippet began is not to show this.
+# Reports how a snippet ended. A trace that the snippet began is not to show this, nor is a trap before each command to say
+# anything of it, or to say it to the gateway.
 __sorna_report='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac
-builtin printf "d %d\n%s" "${#__sorna_status}" "$__sorna_status"'
+builtin printf "d %d\n%s" "${#__sorna_status}" "$__sorna_status" >&62'
 
 # What says that a snippet was left by a `break` or `continue` in no loop of its own: it has left that of the runner around
 # it, which has one turn, and maybe that of all snippets, which starts anew. For the last snippet there is none, and the shell says so itself.
