@@ -156,7 +156,7 @@ end
 -- The snippet as a function that returns the values of its last expression, as at lua's prompt. The expression begins at the
 -- start or after a line end or a semicolon, where what precedes it is a program of its own.
 local function with_values(code)
-    local chunk = compile("return " .. code, "=(command line)")
+    local chunk = compile("return " .. code, "=snippet")
     if chunk then
         return chunk
     end
@@ -165,7 +165,7 @@ local function with_values(code)
         if byte == "\n" or byte == ";" then
             local before, rest = code:sub(1, at), code:sub(at + 1)
             if rest:find("%S") and compile("return " .. rest) and compile(before) then
-                chunk = compile(before .. "return " .. rest, "=(command line)")
+                chunk = compile(before .. "return " .. rest, "=snippet")
                 if chunk then
                     return chunk
                 end
@@ -208,7 +208,7 @@ end
 function run(code)
     local chunk, problem = echoes and with_values(code)
     if not chunk then
-        chunk, problem = compile(code, "=(command line)")
+        chunk, problem = compile(code, "=snippet")
     end
     local fine = false
     if chunk then
