@@ -238,6 +238,8 @@ fn what_has_ended_says_why() {
             .find_map(|event| Some(event["kernel"].as_str()?.to_owned()))
             .expect("an ID");
         eventually("its end", || gateway.stats().kernels == 0);
+        // Its session ends a moment later.
+        eventually("its end", || run(&["info", &id]).0 == Some(1));
         let words = "destroyed after 1 s in which nothing ran in it, printed or was attached";
         let mut asked: Vec<Vec<&str>> = vec![
             vec!["info", &id],
@@ -251,10 +253,10 @@ fn what_has_ended_says_why() {
             asked.extend([vec!["attach", name], vec!["info", name], vec!["ls", name]]);
         }
         for arguments in asked {
-            let (code, _, text) = run(&arguments);
+            let (code, out, text) = run(&arguments);
             assert!(
                 text.contains(words) && code == Some(1),
-                "{arguments:?}: {code:?} {text}"
+                "{arguments:?}: {code:?} {text} {out}"
             );
         }
         let (_, _, text) = run(&["run", "-t", name, "bash", "-c", "true"]);
