@@ -191,7 +191,7 @@ impl Fetch {
         lock(&self.saver).saved().to_vec()
     }
 
-    /// Says what was left out, what was not replaced, and what has another name; whether there is something of the last two.
+    /// Says what was left out, what was not replaced, and what has another name; whether something was not replaced.
     pub(crate) fn report(&self, reporter: &mut Reporter) -> bool {
         let saver = lock(&self.saver);
         for (path, kind) in &self.special {
@@ -204,12 +204,12 @@ impl Fetch {
         let renamed = saver.renamed();
         for (path, other) in renamed.iter().take(MOST) {
             let (path, other) = (shown(path), shown(other));
-            reporter.fail(format_args!(
+            reporter.advice(format_args!(
                 "{path} exists already: the new one is {other}."
             ));
         }
         if let Some(more @ 1..) = renamed.len().checked_sub(MOST) {
-            reporter.fail(format_args!(
+            reporter.advice(format_args!(
                 "Nor were {more} more replaced: the new ones are beside them."
             ));
         }
@@ -221,11 +221,10 @@ impl Fetch {
         if let Some(more @ 1..) = kept.len().checked_sub(MOST) {
             reporter.fail(format_args!("Nor were {more} more."));
         }
-        let is_incomplete = !kept.is_empty() || !renamed.is_empty();
-        if is_incomplete {
+        if !kept.is_empty() || !renamed.is_empty() {
             reporter.advice("To replace files, add --overwrite.");
         }
-        is_incomplete
+        !kept.is_empty()
     }
 }
 

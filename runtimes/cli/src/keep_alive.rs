@@ -33,7 +33,7 @@ pub(crate) struct KeepAliveArgs {
 const EXAMPLES: &str = "\
 Examples:
   sorna keep-alive my-session
-  sorna keep-alive --idle-timeout 8h my-session";
+  sorna keep-alive --idle-timeout 45m my-session";
 
 /// Carries out the command.
 pub(crate) fn keep_alive(arguments: &KeepAliveArgs, globals: &Globals) -> Result<Exit, Failure> {

@@ -182,6 +182,12 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
                         quoted(&arguments.lang)
                     ));
                 }
+                if arguments.workdir.is_some() && is_kept_and_new {
+                    reporter.advice(format_args!(
+                        "The {} is new and stays: put the directory into it with `sorna upload`.",
+                        terms.kernel
+                    ));
+                }
                 Exit::FAILURE
             }
         }
