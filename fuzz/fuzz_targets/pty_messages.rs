@@ -116,7 +116,7 @@ impl Session {
         let now = Moment::new(at(1_498_699_425), START, 7);
         Self {
             version,
-            terminal: Terminal::new(options, now).with_version(version),
+            terminal: Terminal::new(options.clone(), now).with_version(version),
             typed_at: None,
             shown: false,
             responded: false,
