@@ -45,7 +45,7 @@ fn lives(client: &Client, id: &KernelId) -> bool {
     client.kernel(id.clone()).info().is_ok()
 }
 
-/// Waits until a kernel that nobody uses has come and gone: whatever is not in use either ends no later.
+/// Creates a kernel that nobody uses, and waits until it ends: by then, any other that is not in use has ended, too.
 fn pass(client: &Client) {
     let kernel = client.create("bash").expect("a kernel");
     eventually("a kernel that nobody uses ends", || {

@@ -22,7 +22,7 @@ fn gateway() -> RunningGateway {
     })
 }
 
-/// Waits until a kernel that nobody uses has come and gone: whatever is not in use either ends no later.
+/// Creates a kernel that nobody uses, and waits until it ends: by then, any other that is not in use has ended, too.
 fn pass(client: &Client, gateway: &RunningGateway) {
     let others = gateway.stats().kernels;
     client.create("bash");

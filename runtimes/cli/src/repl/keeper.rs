@@ -35,7 +35,7 @@ impl Keeper {
     }
 }
 
-/// Returns when nobody wants that any more, or the gateway does not offer it. Failures are silent: what is typed next shows them.
+/// Returns when the prompt is closed, or if the gateway does not offer it. Failures are silent: what is typed next shows them.
 fn keep(
     client: &Client,
     mut kernel: KernelId,

@@ -58,7 +58,7 @@ pub(super) struct Program {
     is_over: AtomicBool,
     /// Whether its kernel is destroyed when it is left.
     is_temporary: bool,
-    /// What is said of it if it is left where it goes on.
+    /// What to say about a program that keeps running when the prompt is left.
     words: Mutex<Option<String>>,
 }
 
@@ -81,7 +81,7 @@ impl Program {
         self
     }
 
-    /// It goes on when it is left; then this is said.
+    /// The program keeps running when the prompt is left; this is then shown.
     pub(super) fn goes_on(&self, words: String) {
         *lock(&self.words) = Some(words);
     }
@@ -146,7 +146,7 @@ impl Program {
         }
     }
 
-    /// Ends the process if that takes too long where the program goes on anyway.
+    /// Ends the process if leaving takes too long, and the program keeps running anyway.
     fn leave_in_time(&self, end: impl FnOnce()) {
         if lock(&self.words).is_none() {
             return;

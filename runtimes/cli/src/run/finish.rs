@@ -98,7 +98,7 @@ pub(crate) struct Task<'a> {
     pub(crate) attaches: bool,
     /// The time limit of a program that goes on without this command, if nobody has asked for it.
     pub(crate) left_limit: Option<Duration>,
-    /// Whether there is standard input that a program which goes on without this command does not get.
+    /// Whether there is standard input that a detached program does not get.
     pub(crate) has_input: bool,
     /// What other commands call the kernel: its ID, where its token stands for several.
     pub(crate) name: &'a str,
