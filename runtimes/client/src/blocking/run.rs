@@ -152,8 +152,8 @@ impl Canceller {
     }
 
     /// Ends the run once the response that it waits for has come, which gateways hold for up to 2 s. A temporary kernel is
-    /// destroyed by the run itself, after [`RunEvent::CleaningUp`](sorna_core::RunEvent::CleaningUp): until then, files can be
-    /// fetched from it.
+    /// destroyed by the run itself, after [`RunEvent::CleaningUp`](crate::RunEvent::CleaningUp): until then, files can
+    /// be fetched from it.
     pub fn stop(&self) {
         self.0.stop();
     }
