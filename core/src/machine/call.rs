@@ -8,11 +8,15 @@ use http::Response;
 
 use super::step::{Machine, Step, Transmit};
 use crate::caller::Caller;
-use crate::error::{Error, GatewayError, Sent, TransportError};
+use crate::error::{Error, GatewayError, Sent, TransportError, TransportErrorKind};
 use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Operation, Repeat, Reply};
 use crate::rate_limit::RateLimit;
+
+/// How long the first attempt at a request that the gateway recognizes may take; each further one may take twice as long. Such gateways
+/// respond within about 2 s, so the connection is slow or dead then, and another attempt costs nothing.
+const FIRST_LIMIT: Duration = Duration::from_secs(10);
 
 /// Drives one operation until it has a reply.
 ///
@@ -33,7 +37,7 @@ use crate::rate_limit::RateLimit;
 /// not be done twice ([`Repeat::IfUnsent`]) is retried only if the gateway cannot have acted on it;
 /// otherwise it ends in [`Error::MayHaveRun`]. One that the gateway recognizes ([`Repeat::Recognized`]) is retried, and ends
 /// so if no response came at all. Every attempt has a new signature, with the current
-/// date.
+/// date. After an attempt whose time ran out, the next one has a connection of its own.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -78,6 +82,8 @@ pub struct Call<O: Operation> {
     tries: u32,
     /// Whether an earlier attempt may have reached the gateway.
     maybe_done: bool,
+    /// Whether time ran out for an earlier attempt: then its connection may be dead, and others as well.
+    is_late: bool,
     /// Whether the request has its second form: see [`Operation::adapt`].
     adapted: bool,
     started: Option<Instant>,
@@ -103,6 +109,7 @@ impl<O: Operation> Call<O> {
             state: State::Ready,
             tries: 0,
             maybe_done: false,
+            is_late: false,
             adapted: false,
             started: None,
             allowance: Duration::ZERO,
@@ -131,6 +138,16 @@ impl<O: Operation> Call<O> {
         matches!(self.state, State::InFlight | State::Done(_))
     }
 
+    /// Whether a request was sent, and no response to it has come.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.tries > 0 && matches!(self.state, State::Waiting(_) | State::Ready)
+    }
+
+    /// Whether there was one attempt.
+    pub(super) fn was_tried_once(&self) -> bool {
+        self.tries == 1
+    }
+
     /// Whether a request of this call may have reached the gateway. Also true if there is a result
     /// that was not polled yet.
     pub(super) fn may_have_acted(&self) -> bool {
@@ -142,16 +159,25 @@ impl<O: Operation> Call<O> {
         self.allowance = self.caller.retry().allowance(request.body().len());
         self.started.get_or_insert(now.instant);
         self.tries += 1;
-        let limit = self
-            .caller
-            .retry()
-            .attempt_limit()
-            .saturating_add(self.allowance);
+        let limit = self.attempt_limit().saturating_add(self.allowance);
         Ok(Transmit {
             request,
             time_limit: limit.min(self.deadline(now).saturating_duration_since(now.instant)),
             attempt: self.tries,
+            own_connection: self.is_late || self.operation.needs_own_connection(),
         })
+    }
+
+    /// The most time for this attempt.
+    fn attempt_limit(&self) -> Duration {
+        let limit = self.caller.retry().attempt_limit();
+        match self.operation.repeat() {
+            Repeat::Recognized => {
+                let doublings = self.tries.saturating_sub(1).min(8);
+                limit.min(FIRST_LIMIT.saturating_mul(1 << doublings))
+            }
+            _ => limit,
+        }
     }
 
     /// When the budget ends.
@@ -260,6 +286,7 @@ impl<O: Operation> Machine for Call<O> {
         }
         let unsent = !failure.may_have_acted();
         self.maybe_done |= !unsent;
+        self.is_late |= failure.kind() == TransportErrorKind::Timeout;
         if !unsent && self.operation.repeat() == Repeat::IfUnsent {
             self.state = State::Done(Err(Error::MayHaveRun(failure)));
             return;

@@ -88,6 +88,8 @@ pub struct Transmit {
     pub time_limit: Duration,
     /// The number of this attempt at the request, from 1.
     pub attempt: u32,
+    /// Whether it is to be sent over a new connection, since those that are open may be dead.
+    pub own_connection: bool,
 }
 
 impl<E, O> Step<E, O> {

@@ -57,6 +57,10 @@ impl Operation for Interrupt {
     fn repeat(&self) -> Repeat {
         Repeat::IfUnsent
     }
+
+    fn needs_own_connection(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

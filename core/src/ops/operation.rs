@@ -115,6 +115,11 @@ pub trait Operation {
         Repeat::Always
     }
 
+    /// Whether the request needs a connection of its own, since it must arrive although others may be dead.
+    fn needs_own_connection(&self) -> bool {
+        false
+    }
+
     /// The output if this error response means success, given that an earlier attempt at the same
     /// request may have reached the gateway.
     fn success_on_retry(&self, version: ApiVersion, error: &GatewayError) -> Option<Self::Output> {

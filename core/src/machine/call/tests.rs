@@ -282,3 +282,26 @@ fn a_request_that_cannot_be_made_ends_the_call() {
         Error::Build(BuildError::CodeTooLong { .. })
     ));
 }
+
+#[test]
+fn the_first_attempt_at_a_request_that_is_recognized_is_short_and_others_have_connections_of_their_own()
+ {
+    let late = || TransportError::new(TransportErrorKind::Timeout, Sent::Maybe, "it is late");
+    let marked = execute().with_mark(Some(crate::ops::RunMark::new("a")));
+    let mut call = call(marked);
+    // As slow as a connection may be, some attempt is long enough.
+    for (seconds, own_connection) in [(10, false), (20, true), (40, true), (60, true)] {
+        let transmit = call.sends("POST /v2/kernel/k1");
+        assert_eq!(transmit.time_limit.as_secs(), seconds);
+        assert_eq!(transmit.own_connection, own_connection);
+        call.fails(late());
+        call.waits();
+    }
+
+    let mut call = self::call(Version::new());
+    assert_eq!(call.sends("GET /v2").time_limit.as_secs(), 60);
+    call.fails(failure(Sent::Maybe));
+    call.waits();
+    // It broke, and was not silent.
+    assert!(!call.sends("GET /v2").own_connection);
+}

@@ -133,6 +133,11 @@ impl Conduct {
         matches!(self.stage, Stage::Running)
     }
 
+    /// Whether its program has ended, and what is left of a batch is collected.
+    pub(super) fn is_settling(&self) -> bool {
+        matches!(self.stage, Stage::Settling(..))
+    }
+
     /// The program got the input that it asked for.
     pub(super) fn input_given(&mut self) {
         self.heard = None;

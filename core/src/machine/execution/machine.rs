@@ -16,7 +16,7 @@ use super::settle::Ask;
 use super::stream::Stream;
 use super::streaming::Streaming;
 use crate::caller::Caller;
-use crate::error::{BuildError, Error, UsageError};
+use crate::error::{AbortReason, Aborted, BuildError, Error, UsageError};
 use crate::frame::Frame;
 use crate::ident::KernelId;
 use crate::instant::Instant;
@@ -209,6 +209,11 @@ pub struct Execution {
     results: u64,
     /// Whether the gateway has responded to it, and so executes it.
     has_turn: bool,
+    /// A request whose response had not come when the program was interrupted. It is sent again before any other, which
+    /// would say that the response has arrived.
+    unanswered: Option<Box<Execute>>,
+    /// Whether the first request was sent once more to learn what has come of it.
+    asks_again: bool,
     /// For how long the kernel is waited for while it is busy.
     busy_wait: Option<BusyWait>,
 }
@@ -303,6 +308,8 @@ impl Execution {
             results: 0,
             mark,
             has_turn: false,
+            unanswered: None,
+            asks_again: false,
             busy_wait: None,
         }
     }
@@ -478,15 +485,24 @@ impl Execution {
             self.state = State::Listening;
             return;
         }
-        let next = self.next(continuation);
+        let next = match self.unanswered.take() {
+            Some(unanswered) => *unanswered,
+            None => self.next(continuation),
+        };
         self.call(next);
     }
 
     fn call(&mut self, execute: Execute) {
         let caller = self.caller.clone();
-        let caller = match &self.conduct {
-            Some(conduct) if !conduct.is_running() => in_short(caller),
-            _ => caller,
+        let is_last = match &self.conduct {
+            Some(conduct) => !conduct.is_running(),
+            None => false,
+        };
+        let caller = match is_last || self.asks_again && !self.has_turn {
+            // It may be sent again.
+            true if self.mark.is_some() => twice_in_short(caller),
+            true => in_short(caller),
+            false => caller,
         };
         self.state = State::Calling(Call::new(execute, caller));
     }
@@ -637,13 +653,26 @@ impl Execution {
             .gateway()
             .filter(|response| response.kind() == Some(ProblemKind::KernelExecutionFailed))
             .and_then(|response| response.problem()?.agent_details.as_ref()?.title.as_ref());
-        let is_told = self.mark.is_some() && reason.is_some();
+        // The program goes on, and its gateway keeps what was not received.
+        let is_kept = self.persists && matches!(error, Error::MayHaveRun(_) | Error::Transport(_));
+        if self.asks_again && !self.has_turn && error.gateway().is_some() {
+            return self.end(Err(Aborted::new(AbortReason::GivenUp, true).into()));
+        }
+        let is_told = self.mark.is_some() && reason.is_some() || is_kept;
         let next = match &mut self.conduct {
             Some(conduct) if !(is_told && conduct.is_running()) => conduct.failed(error),
             _ => Next::End(Err(error)),
         };
         self.act(next);
     }
+}
+
+/// As [`in_short`], for requests that may be sent again.
+fn twice_in_short(caller: Caller) -> Caller {
+    let retry = caller.retry();
+    let limit = LAST_LIMIT.min(retry.attempt_limit());
+    let retry = retry.with_attempt_limit(limit).with_budget(2 * limit);
+    caller.with_retry(retry)
 }
 
 /// For a request that is only to leave the kernel in order, and must not take long.

@@ -18,6 +18,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// every 0.2 s, so by then they had many.
 const LAST_LIMIT: Duration = Duration::from_secs(4);
 
+/// How long the gateway may take to reply to a ping once the execution is to stop. If the connection is dead, what was sent over it
+/// can be had again.
+const URGENT_LIMIT: Duration = Duration::from_secs(2);
+
 /// The code of a close frame of a peer that has done what it wanted to do.
 const NORMAL: u16 = 1000;
 
@@ -42,6 +46,8 @@ pub(super) struct Stream {
     ping_at: Option<Instant>,
     /// When a ping was sent since which nothing was heard.
     pinged: Option<Instant>,
+    /// Whether the gateway must show soon that it is there.
+    is_urgent: bool,
     /// Until when the end is awaited.
     last: Option<Instant>,
 }
@@ -74,6 +80,7 @@ impl Stream {
             reply_limit,
             ping_at: None,
             pinged: None,
+            is_urgent: false,
             last: None,
         }
     }
@@ -131,6 +138,15 @@ impl Stream {
         self.end.get_or_insert(failure);
     }
 
+    /// Asks at once whether the gateway is there: nobody wants to wait for long any more.
+    pub(super) fn hurry(&mut self) {
+        if !std::mem::replace(&mut self.is_urgent, true) {
+            self.reply_limit = self.reply_limit.min(URGENT_LIMIT);
+            self.pinged = None;
+            self.outgoing.push_back(Frame::Ping);
+        }
+    }
+
     /// What is awaited at the end may take as long once more.
     pub(super) fn wait_again(&mut self) {
         self.last = None;
@@ -149,7 +165,10 @@ impl Stream {
             return Next::Broken(failure);
         }
         if let Some(frame) = self.outgoing.pop_front() {
-            self.has_started = true;
+            match frame {
+                Frame::Ping => self.pinged = Some(now),
+                _ => self.has_started = true,
+            }
             return Next::Send(frame);
         }
         let last = is_last.then(|| *self.last.get_or_insert(now.saturating_add(LAST_LIMIT)));

@@ -429,7 +429,9 @@ impl Run {
                 execution.give_up();
                 false
             }
-            Phase::Executing(execution) => return !execution.is_in_flight(),
+            Phase::Executing(execution) => {
+                return !execution.is_in_flight() && !execution.asks_once_more();
+            }
             Phase::Destroying(_) | Phase::Over(_) => false,
         };
         if may_stop {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a request says of the execution that it belongs to: see [`Execute::with_mark`](super::Execute::with_mark).
 ///
-/// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool,
+/// On the wire it is `{"id": text, "request": number, "wait": bool, "again": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool,
 /// "inputOf": text, "detached": bool, "attach": bool, "persists": bool, "client": text, "received": number}`, of which all but
 /// the first two may be missing. The last five are part of the extension [`Execute::ATTACH`](super::Execute::ATTACH).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,10 @@ pub struct RunMark {
     /// Whether the gateway may hold the first request while the kernel is busy, for as long as it holds requests for output.
     #[serde(rename = "wait", default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
+    /// Whether this is the first request, sent once more only to learn what has come of it: if the gateway has not received it
+    /// before, nothing starts, and that is an error.
+    #[serde(rename = "again", default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_again: bool,
     /// The most time that the execution may take, in place of what the kernel was created with. Counts in the first
     /// request.
     #[serde(default, with = "ms", skip_serializing_if = "Option::is_none")]

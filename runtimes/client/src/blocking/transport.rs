@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::Read as _;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,8 +21,12 @@ use super::tracker;
 use super::wait::{Sleep, time_left, wait_at_most, yield_now};
 use crate::ClientOptions;
 use crate::engine::{Connection, HttpTransport};
+use crate::lock::lock;
 use crate::net::explain::Fault;
-use crate::net::{BoxFuture, Origin, StreamTransport, Transport, UpgradeTransport, Upgraded};
+use crate::net::{
+    BoxFuture, NetOptions, Origin, OwnConnection, StreamTransport, Transport, UpgradeTransport,
+    Upgraded,
+};
 
 /// Most memory reserved for an announced body before any of it arrived, bytes.
 const AT_ONCE: u64 = 64 * 1024;
@@ -29,7 +34,8 @@ const AT_ONCE: u64 = 64 * 1024;
 /// Sends with ureq. Its futures block when they are polled: they are only for [`wait`](super::wait::wait).
 pub(super) struct UreqTransport {
     options: ClientOptions,
-    agent: Agent,
+    /// Has the idle connections, which cannot be closed in another way than by dropping it.
+    agent: Mutex<Agent>,
     /// Makes all connections.
     connections: HttpTransport<Threads>,
     meter: SendMeter,
@@ -42,28 +48,18 @@ impl UreqTransport {
             connect_limit: net.times.connect,
         };
         let connections = HttpTransport::new(runtime, net.clone());
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .accept("")
-            .accept_encoding("")
-            .proxy(None)
-            .timeout_per_read(Some(net.times.idle))
-            .timeout_per_write(Some(net.times.idle))
-            .max_response_header_size(net.sizes.head)
-            .max_idle_connections(usize::MAX)
-            .max_idle_connections_per_host(net.pool.idle_per_origin)
-            .max_idle_age(net.pool.idle_age)
-            .build();
         Self {
-            agent: Agent::with_parts(config, Dialer(connections.clone()), NoResolver),
+            agent: Mutex::new(agent(net, &connections)),
             connections,
             options,
             meter: SendMeter::default(),
         }
     }
 
+    /// Closes the idle connections.
+    fn forget_connections(&self) {
+        *lock(&self.agent) = agent(&self.options.net, &self.connections);
+    }
     pub(super) fn meter(&self) -> SendMeter {
         self.meter.clone()
     }
@@ -93,9 +89,10 @@ impl UreqTransport {
         let mut reader = BodyReader::new(body, self.meter.clone());
         let run = || {
             let request = Request::from_parts(parts, SendBody::from_reader(&mut reader));
-            let request = self.agent.configure_request(request);
+            let agent = lock(&self.agent).clone();
+            let request = agent.configure_request(request);
             let request = request.timeout_global(whole.then_some(limit));
-            let (parts, body) = self.agent.run(request.build())?.into_parts();
+            let (parts, body) = agent.run(request.build())?.into_parts();
             if parts.status.is_informational() {
                 return Err(Failure::Response(Fault::Upgrade));
             }
@@ -140,12 +137,35 @@ impl UreqTransport {
     }
 }
 
+/// Makes requests over these connections, and keeps those that are idle.
+fn agent(net: &NetOptions, connections: &HttpTransport<Threads>) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .accept("")
+        .accept_encoding("")
+        .proxy(None)
+        .timeout_per_read(Some(net.times.idle))
+        .timeout_per_write(Some(net.times.idle))
+        .max_response_header_size(net.sizes.head)
+        .max_idle_connections(usize::MAX)
+        .max_idle_connections_per_host(net.pool.idle_per_origin)
+        .max_idle_age(net.pool.idle_age)
+        .build();
+    Agent::with_parts(config, Dialer(connections.clone()), NoResolver)
+}
+
 impl Transport for UreqTransport {
     async fn send(
         &self,
         request: Request<Body>,
         time_limit: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
+        if request.extensions().get::<OwnConnection>().is_some() {
+            // None of them is to be trusted.
+            self.forget_connections();
+        }
         let result = self.exchange(request, time_limit, true, |body| self.read(body));
         // A run checks whether it was cancelled when it is polled. Without this it would not be
         // polled between two requests.

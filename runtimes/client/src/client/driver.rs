@@ -13,7 +13,7 @@ use sorna_core::{Frame, Moment, Sent, TransportError, TransportErrorKind};
 
 use super::channel::{Channel, Opened, Received};
 use super::inner::Inner;
-use crate::net::{BoxFuture, Transport};
+use crate::net::{BoxFuture, OwnConnection, Transport};
 use crate::observe::observed;
 
 /// A machine, and what it is waiting for.
@@ -100,8 +100,11 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
         }
     }
 
-    fn send(&self, transmit: Transmit) -> Pending {
+    fn send(&self, mut transmit: Transmit) -> Pending {
         let inner = Arc::clone(&self.inner);
+        if transmit.own_connection {
+            transmit.request.extensions_mut().insert(OwnConnection);
+        }
         Pending::Response(Mutex::new(Box::pin(async move {
             let (limit, attempt) = (transmit.time_limit, transmit.attempt);
             let send = |request| inner.transport.send(request, limit);

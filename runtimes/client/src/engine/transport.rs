@@ -19,8 +19,8 @@ use super::progress::{Progress, watch};
 use super::shared::Shared;
 use crate::net::explain::{Peer, refused};
 use crate::net::{
-    BoxFuture, NetOptions, Origin, Proxy, SizeLimits, StreamTransport, Transport, UpgradeTransport,
-    Upgraded,
+    BoxFuture, NetOptions, Origin, OwnConnection, Proxy, SizeLimits, StreamTransport, Transport,
+    UpgradeTransport, Upgraded,
 };
 use crate::runtime::Runtime;
 use crate::wire::ResponseParser;
@@ -242,6 +242,10 @@ impl<R: Runtime> Shared<R> {
         enough: fn(&ResponseParser) -> bool,
     ) -> Result<Begun<R::Tcp>, TransportError> {
         let route = self.route(origin, false);
+        if request.extensions().get::<OwnConnection>().is_some() {
+            // None of them is to be trusted.
+            self.pool.forget(origin);
+        }
         let idle = self.pool.take(&self.runtime, origin);
         let reused = idle.is_some();
         let mut connection = match idle {

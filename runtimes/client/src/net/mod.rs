@@ -9,6 +9,7 @@ mod limits;
 mod no_proxy;
 mod options;
 mod origin;
+mod own_connection;
 mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
@@ -19,6 +20,7 @@ pub(crate) mod way;
 pub(crate) use self::limits::{PoolLimits, SizeLimits, TimeLimits};
 pub use self::options::NetOptions;
 pub use self::origin::Origin;
+pub use self::own_connection::OwnConnection;
 pub use self::proxy::{Proxy, ProxyError, ProxyOptions};
 #[cfg(feature = "tls")]
 pub use self::tls::TlsOptions;

@@ -36,6 +36,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// - **Dropping the future is always allowed**: it must not leave a connection behind in a state that
 ///   could harm a later request.
 ///
+/// A request with [`OwnConnection`](super::OwnConnection) among its extensions should not be sent over a connection that was idle.
+///
 /// The machines decide what to retry; an implementation never sends a request twice on its own.
 pub trait Transport: Send + Sync {
     /// Sends one request and reads its whole response, within `time_limit` for everything together.

@@ -122,6 +122,11 @@ impl Kernel {
                     .to_owned(),
             ));
         };
+        if mark.asks_again {
+            return Err(ExecuteError::Failed(
+                "the execution has not begun: its first request has not arrived".to_owned(),
+            ));
+        }
         if !state.is_settled() {
             return Err(ExecuteError::Busy(state.busy()));
         }

@@ -69,11 +69,14 @@ impl Machine for Execution {
                     Err(step) => return step.within(|never| match never {}),
                 },
                 State::Interrupting(call) => match call.poll(now).split() {
-                    Ok(Ok(_)) => {
+                    Ok(Err(error)) if self.mark.is_none() || error.gateway().is_some() => {
+                        self.failed(error);
+                    }
+                    // Without a response it may have arrived, and what has happened until then is asked for in any case.
+                    Ok(_) => {
                         let next = self.conduct.as_mut().and_then(|conduct| conduct.released());
                         self.act(next.unwrap_or(Next::Ask(Ask::Continue)));
                     }
-                    Ok(Err(error)) => self.failed(error),
                     Err(step) => return step.within(|never| match never {}),
                 },
                 State::Pausing(until) if now.instant < *until => return Step::Wait(*until),

@@ -7,7 +7,7 @@ use crate::error::{AbortReason, Aborted};
 use crate::instant::Instant;
 use crate::machine::execution::conduct::Next;
 use crate::moment::Moment;
-use crate::ops::Continuation;
+use crate::ops::{Continuation, Execute};
 
 /// How long the end of an interrupted program is awaited in Sorna v2: about as long as in Backend.AI.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -50,17 +50,35 @@ impl Execution {
                 if call.is_busy() {
                     return;
                 }
-                call.operation().continuation != Continuation::Start || call.may_have_acted()
+                let is_start = call.operation().continuation == Continuation::Start;
+                if is_start && self.asks_again {
+                    // What has come of it is not known yet.
+                    return;
+                }
+                if self.mark.is_some() && call.is_unanswered() {
+                    if !is_start {
+                        self.unanswered = Some(Box::new(call.operation().clone()));
+                    } else if call.may_have_acted() {
+                        let start = call.operation().clone();
+                        return self.ask_again(start);
+                    }
+                }
+                !is_start || call.may_have_acted()
             }
             State::Opening(opening) if opening.request.is_none() => return,
             State::Opening(_) => false,
             // The first message, which comes at once, says that it runs. Until then, another one may.
-            State::Listening if self.persists && !self.has_turn && !self.awaits_turn() => return,
+            State::Listening if self.persists && !self.has_turn && !self.awaits_turn() => {
+                return self.hurry();
+            }
             // One that waits for its turn must not interrupt what runs; closing the WebSocket ends it.
             State::Listening if self.mark.is_some() => self.has_turn,
             State::Listening => self.stream.as_ref().is_some_and(|it| it.has_started()),
             State::Interrupting(_) | State::AwaitingInput | State::Pausing(_) => true,
         };
+        if self.persists {
+            self.hurry();
+        }
         let awaits_input = matches!(self.state, State::AwaitingInput);
         let next = match &mut self.conduct {
             _ if !has_begun => Next::End(Err(Aborted::new(AbortReason::GivenUp, true).into())),
@@ -72,6 +90,33 @@ impl Execution {
             None => Next::End(Err(Aborted::new(AbortReason::GivenUp, false).into())),
         };
         self.act(next);
+    }
+
+    /// Has the gateway show soon that the WebSocket is not dead: if it is, the execution is continued by requests.
+    fn hurry(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.hurry();
+        }
+    }
+
+    /// Sends the first request once more, only to learn what has come of it: it may have arrived, or not.
+    pub(super) fn ask_again(&mut self, mut start: Execute) {
+        if let Some(mark) = &mut start.mark {
+            mark.asks_again = true;
+            mark.waits = false;
+        }
+        self.asks_again = true;
+        self.call(start);
+    }
+
+    /// Whether a response has not come, and is asked for once more before the execution is left.
+    pub(in crate::machine) fn asks_once_more(&self) -> bool {
+        match &self.state {
+            State::Calling(call) => {
+                self.mark.is_some() && call.is_unanswered() && call.was_tried_once()
+            }
+            _ => false,
+        }
     }
 
     /// Asks for the end of a program that was interrupted in Sorna v2, until it is late.

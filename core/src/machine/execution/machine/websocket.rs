@@ -64,6 +64,7 @@ impl Execution {
                 request,
                 time_limit: self.caller.retry().attempt_limit().min(OPEN_LIMIT),
                 attempt: 1,
+                own_connection: false,
             }),
             first: first_message(&start)?,
             start,
@@ -88,7 +89,7 @@ impl Execution {
         let silent = conduct.silent_at(now);
         match stream.poll(now.instant, !conduct.is_running()) {
             Next::Received(message) => self.read(now, message),
-            Next::Broken(_) if self.persists && conduct.is_running() => self.resume(),
+            Next::Broken(_) if self.persists && !conduct.is_settling() => self.resume(),
             Next::Broken(failure) => {
                 // In this order: what was streamed has no ID by which it could be freed.
                 self.failed(Error::MayHaveRun(failure));
@@ -121,11 +122,15 @@ impl Execution {
         let start = self.stream.as_mut().map(|stream| stream.take_start());
         self.close();
         let start = start.filter(|_| !self.has_turn);
+        let is_start = start.is_some();
         let mut next = start.unwrap_or_else(|| self.next(Continuation::Continue));
         if let Some(mark) = &mut next.mark {
             mark.received = Some(self.results);
         }
-        self.call(next);
+        match is_start && self.is_given_up {
+            true => self.ask_again(next),
+            false => self.call(next),
+        }
     }
 
     /// Waits until the gateway closes the WebSocket after the end, or gives the step.
@@ -139,7 +144,8 @@ impl Execution {
             Some(Next::Received(_)) => return None,
             Some(Next::Send(frame)) => return Some(Step::SendFrame(frame)),
             Some(Next::Wait(_)) if now.instant < until => return Some(Step::Wait(until)),
-            Some(Next::Broken(_)) => self.confirm(),
+            // It is slow, or dead.
+            Some(Next::Broken(_) | Next::Wait(_)) => self.confirm(),
             _ => self.parted(),
         }
         None

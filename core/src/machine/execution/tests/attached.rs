@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::{BuildError, Busy};
+use crate::frame::Frame;
 use crate::machine::Negotiated;
 use crate::ops::{Batch, Execute, RunMark};
 use crate::version::ApiVersion;
@@ -143,6 +144,7 @@ fn a_silent_program_that_persists_is_interrupted_once_it_is_known_to_run() {
     run.sends_text();
     // Another one may run yet.
     run.machine.give_up();
+    assert_eq!(run.sends_frame(), Frame::Ping);
     run.waits();
     run.hears(
         r#"{"status": "continued", "exitCode": null, "options": null, "files": [], "console": []}"#,
@@ -237,13 +239,18 @@ fn a_websocket_is_left_open_after_the_end_until_the_gateway_closes_it() {
         run
     };
     let mut late = ended();
+    // The gateway may not know that the end has arrived, so it is told.
     assert_eq!(late.waits(), Duration::from_secs(1));
     late.closes();
+    assert!(late.sends_body(V9).contains(r#""received":1"#));
+    late.answers(result("finished", ""));
     assert_eq!(late.done().unwrap().exit_code(), Some(2));
     let mut given_up = ended();
     given_up.machine.give_up();
     given_up.waits();
     given_up.closes();
+    given_up.sends(V9);
+    given_up.answers(result("finished", ""));
     assert_eq!(given_up.done().unwrap().exit_code(), Some(2));
     // If it breaks, the gateway does not know that the end has arrived.
     for answer in [result("finished", ""), problem(409, "run-taken-over")] {
@@ -297,4 +304,107 @@ fn a_kernel_is_busy_with_a_client_that_says_what_it_is() {
         busy(Some("x\n\u{1b}y"), true),
         format!("{begun}, started by x  y, and waits for input")
     );
+}
+
+/// A program that persists and runs over a WebSocket, which has sent output once.
+fn heard() -> Driver<Execution> {
+    let mark = RunMark::default().with_persistence(true);
+    let run = marked("1", mark, ApiVersion::V9_20250722);
+    let mut run = Driver::new(run.with_streaming(streaming()));
+    run.opens(OPEN);
+    run.is_open();
+    run.sends_text();
+    run.hears(
+        r#"{"status": "continued", "console": [["stdout", "a"]], "exitCode": null, "options": null}"#,
+    );
+    assert_eq!(stdout(&mut run), "a");
+    run
+}
+
+#[test]
+fn a_dead_websocket_of_a_program_that_is_given_up_is_continued_by_requests() {
+    let silent = || TransportError::new(TransportErrorKind::Timeout, Sent::Maybe, "silent");
+    // Whether there is a response to the interrupt or not, which has a connection of its own.
+    for is_answered in [true, false] {
+        let mut run = heard();
+        run.machine.give_up();
+        assert!(run.sends("POST /session/k1/interrupt").own_connection);
+        match is_answered {
+            true => run.answers(reply(204, "")),
+            false => run.fails(silent()),
+        }
+        assert_eq!(run.sends_frame(), Frame::Ping);
+        assert_eq!(run.waits(), Duration::from_secs(2));
+        run.closes();
+        let resumed = run.sends(V9);
+        let body = resumed.request.body().as_bytes().unwrap();
+        let body = std::str::from_utf8(body).unwrap();
+        let mark = format!(r#""run":{{"id":"{ID}","request":1,"received":1}}"#);
+        assert!(body.contains(&mark), "{body}");
+        // This one may be sent again, over another connection.
+        run.fails(silent());
+        run.waits();
+        let again = run.sends(V9);
+        assert!(again.own_connection && again.time_limit < Duration::from_secs(11));
+        run.answers(result(
+            "finished",
+            r#", "exitCode": 130, "console": [["stdout", "b"]]"#,
+        ));
+        assert_eq!(stdout(&mut run), "b");
+        assert_eq!(run.done().unwrap().exit_code(), Some(130));
+    }
+
+    // One that answers is used on.
+    let mut run = heard();
+    run.machine.give_up();
+    run.sends("POST /session/k1/interrupt");
+    run.answers(reply(204, ""));
+    assert_eq!(run.sends_frame(), Frame::Ping);
+    run.poll();
+    run.hears_frame(Frame::Pong);
+    assert_eq!(run.waits(), Duration::from_secs(4));
+}
+
+#[test]
+fn a_program_that_may_not_have_begun_does_not_begin_when_it_is_given_up() {
+    let mark = RunMark::default().with_persistence(true);
+    let run = marked("1", mark, ApiVersion::V9_20250722);
+    let mut run = Driver::new(run.with_streaming(streaming()));
+    run.opens(OPEN);
+    run.is_open();
+    run.sends_text();
+    run.machine.give_up();
+    assert_eq!(run.sends_frame(), Frame::Ping);
+    run.waits();
+    run.closes();
+    let body = run.sends_body(V9);
+    assert!(body.contains(r#""request":0,"again":true"#), "{body}");
+    run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+    assert_eq!(stdout(&mut run), "a");
+    run.sends("POST /session/k1/interrupt");
+}
+
+#[test]
+fn what_persists_is_left_as_it_is_if_its_gateway_cannot_be_reached() {
+    for version in [ApiVersion::V2_20170315, ApiVersion::V9_20250722] {
+        let line = match version {
+            ApiVersion::V2_20170315 => V2,
+            _ => V9,
+        };
+        let mark = RunMark::default().with_persistence(true);
+        let mut run = Driver::new(marked("1", mark, version));
+        run.sends(line);
+        run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+        stdout(&mut run);
+        let broken = || TransportError::new(TransportErrorKind::Receive, Sent::Maybe, "it broke");
+        run.sends(line);
+        run.fails(broken());
+        for _ in 0..4 {
+            run.waits();
+            run.sends(line);
+            run.fails(broken());
+        }
+        // Nothing says that the response has arrived, and nothing is interrupted.
+        assert!(matches!(run.done(), Err(Error::MayHaveRun(_))));
+    }
 }

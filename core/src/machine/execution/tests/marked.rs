@@ -316,3 +316,69 @@ fn a_program_that_still_asks_after_an_interrupt_gets_nothing() {
         run.done().unwrap();
     }
 }
+
+/// A program that runs in Sorna v2, and is given up while its output is asked for. The response does not come.
+fn given_up_at_a_dead_connection() -> (Driver<Execution>, String) {
+    let run = marked("1", ApiVersion::V2_20170315).with_interrupts(true);
+    let mut run = Driver::new(run);
+    run.sends(V2);
+    run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+    stdout(&mut run);
+    let asked = run.sends_body(V2);
+    run.machine.give_up();
+    assert!(matches!(run.poll(), Step::Idle), "a request is in flight");
+    (run, asked)
+}
+
+fn late() -> TransportError {
+    TransportError::new(TransportErrorKind::Timeout, Sent::Maybe, "it is late")
+}
+
+#[test]
+fn a_response_that_did_not_come_is_asked_for_again_after_the_interrupt() {
+    let (mut run, asked) = given_up_at_a_dead_connection();
+    run.fails(late());
+    // At once, and whether it is answered or not.
+    assert!(run.sends(INTERRUPT).own_connection);
+    run.fails(late());
+    let again = run.sends(V2);
+    assert!(again.time_limit < Duration::from_secs(11));
+    assert_eq!(again.request.body().as_bytes().unwrap(), asked.as_bytes());
+    run.answers(result("continued", r#", "console": [["stdout", "b"]]"#));
+    assert_eq!(stdout(&mut run), "b");
+    assert_ne!(run.sends_body(V2), asked);
+    run.answers(result("finished", r#", "exitCode": 130"#));
+    assert_eq!(run.done().unwrap().exit_code(), Some(130));
+}
+
+#[test]
+fn what_came_of_a_first_request_without_a_response_is_found_out_before_anything_is_interrupted() {
+    let begin = || {
+        let run = marked("1", ApiVersion::V2_20170315).with_interrupts(true);
+        let mut run = Driver::new(run);
+        let first = run.sends_body(V2);
+        run.machine.give_up();
+        run.fails(late());
+        let again = run.sends_body(V2);
+        assert_eq!(again.replace(r#","again":true"#, ""), first);
+        assert_ne!(again, first);
+        run
+    };
+    let mut begun = begin();
+    begun.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+    assert_eq!(stdout(&mut begun), "a");
+    begun.sends(INTERRUPT);
+    // It has not arrived.
+    let mut other = begin();
+    other.answers(problem(500, "kernel-execution-failed"));
+    assert!(matches!(other.done(), Err(Error::Aborted(it)) if it.is_freed));
+
+    // Nothing was sent.
+    let run = marked("1", ApiVersion::V2_20170315).with_interrupts(true);
+    let mut run = Driver::new(run);
+    run.sends(V2);
+    run.machine.give_up();
+    let kind = TransportErrorKind::Connect;
+    run.fails(TransportError::new(kind, Sent::Nothing, "refused"));
+    assert!(matches!(run.done(), Err(Error::Aborted(it)) if it.is_freed));
+}

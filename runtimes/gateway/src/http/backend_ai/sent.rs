@@ -20,9 +20,16 @@ pub(super) struct Sent {
     messages: VecDeque<(u64, ExecuteResponse)>,
     /// How many there were.
     count: u64,
+    /// Whether a client that leaves may come back for what it has not received.
+    persists: bool,
 }
 
 impl Sent {
+    /// The execution persists, or not: see [`RunMark::with_persistence`](sorna_core::RunMark::with_persistence).
+    pub(super) fn set_persists(&mut self, persists: bool) {
+        self.persists = persists;
+    }
+
     /// A message is about to be sent.
     pub(super) fn begin(&mut self) {
         self.count += 1;
@@ -40,10 +47,12 @@ impl Sent {
     }
 
     /// A frame has arrived: a pong, perhaps. One may stand for several. A client that has the end may close the connection
-    /// before it replies to the ping.
+    /// before it replies to the ping. If the execution persists, it does not: it waits, or tells by a request what it has
+    /// received. Then a client that closes may have waited in vain.
     pub(super) fn note(&mut self, frame: &Frame) {
         let last = self.messages.back();
-        if matches!(frame, Frame::Close(_)) && last.is_some_and(|(_, it)| it.status.is_end()) {
+        let has_ended = last.is_some_and(|(_, it)| it.status.is_end());
+        if !self.persists && has_ended && matches!(frame, Frame::Close(_)) {
             self.messages.clear();
         }
         let Frame::Pong(bytes) = frame else { return };

@@ -247,6 +247,8 @@ async fn run(
     let confirms = mark.as_ref().is_some_and(|mark| mark.takes_unclaimed);
     let is_detached = mark.as_ref().is_some_and(|mark| mark.is_detached);
     line.run_id.clone_from(&run_id);
+    line.sent
+        .set_persists(mark.as_ref().is_some_and(|mark| mark.persists));
     let peer = line.peer.clone();
     let until = Instant::now() + patience;
     loop {
