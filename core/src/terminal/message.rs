@@ -90,6 +90,9 @@ impl Message {
     /// Reads a message. Anything of an unknown form is kept as [`Message::Unknown`].
     #[must_use]
     pub fn decode(text: &str) -> Self {
+        if let Some(bytes) = plain_output(text) {
+            return Self::Out(bytes.into());
+        }
         let known = serde_json::from_str(text).ok();
         let known = known.and_then(|RawMessage { kind, data }| match &*kind {
             "out" => Some(Self::Out(STANDARD.decode(&*data).ok()?.into())),
@@ -111,6 +114,15 @@ impl Message {
         serde_json::to_string(&RawMessage { kind, data })
             .expect("messages have string keys and no failing types")
     }
+}
+
+/// The output in a message of the form in which gateways write it; base64 needs no escapes. Every other form is left to
+/// `serde_json`, which takes half as long again.
+fn plain_output(text: &str) -> Option<Vec<u8>> {
+    let data = text
+        .strip_prefix(r#"{"type":"out","data":""#)
+        .or_else(|| text.strip_prefix(r#"{"type": "out", "data": ""#))?;
+    STANDARD.decode(data.strip_suffix(r#""}"#)?).ok()
 }
 
 #[cfg(test)]
@@ -158,6 +170,23 @@ mod tests {
             r#"{"type":"out","data":null}"#,
         ] {
             assert_eq!(Message::decode(text), Message::Unknown(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn output_is_decoded_in_every_form_of_json() {
+        for text in [
+            r#"{"type":"out","data":"aGk="}"#,
+            r#"{"type": "out", "data": "aGk="}"#,
+            r#"{"data":"aGk=","type":"out"}"#,
+            r#" {"type":"out","data":"aGk="} "#,
+            r#"{"type":"out","data":"a\u0047k="}"#,
+            r#"{"type":"out","data":"aGk=","more":""}"#,
+        ] {
+            assert_eq!(
+                Message::decode(text),
+                Message::Out(Bytes::from_static(b"hi"))
+            );
         }
     }
 
