@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
 use crate::version::Dialect;
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const WINDOW: HeaderName = HeaderName::from_static("x-ratelimit-window");
-const RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
+const LIMIT: &str = "x-ratelimit-limit";
+const REMAINING: &str = "x-ratelimit-remaining";
+const RESET: &str = "x-ratelimit-reset";
+const WINDOW: &str = "x-ratelimit-window";
+const RETRY_AFTER: &str = "x-retry-after";
 
 /// How many requests this key may still make. The original gateway and Backend.AI 23.09 do not send it with
 /// errors.
@@ -32,34 +32,53 @@ impl RateLimit {
     /// How long an error response asks to wait: what it says of itself goes before the end of the window.
     pub(crate) fn wait(dialect: Dialect, headers: &HeaderMap) -> Option<Duration> {
         match dialect {
-            Dialect::SornaV2 => number(headers, RETRY_AFTER)
-                .or_else(|| number(headers, RESET))
+            Dialect::SornaV2 => number(headers.get(RETRY_AFTER))
+                .or_else(|| number(headers.get(RESET)))
                 .map(Duration::from_millis),
-            Dialect::BackendAi => number(headers, RESET).map(Duration::from_secs),
+            Dialect::BackendAi => number(headers.get(RESET)).map(Duration::from_secs),
         }
     }
 
     /// Reads the headers of a response; `None` if it has none of these.
     #[must_use]
     pub fn from_headers(dialect: Dialect, headers: &HeaderMap) -> Option<Self> {
-        let number = |name| number(headers, name);
+        let [
+            mut limit,
+            mut remaining,
+            mut reset,
+            mut window,
+            mut retry_after,
+        ] = [None; 5];
+        // One walk over the few headers costs less than looking each of these up.
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                LIMIT => &mut limit,
+                REMAINING => &mut remaining,
+                RESET => &mut reset,
+                WINDOW => &mut window,
+                RETRY_AFTER => &mut retry_after,
+                _ => continue,
+            };
+            // The first of several counts.
+            place.get_or_insert(value);
+        }
         let this = Self {
-            limit: number(LIMIT),
-            remaining: number(REMAINING),
+            limit: number(limit),
+            remaining: number(remaining),
             reset: match dialect {
-                Dialect::SornaV2 => number(RESET)
-                    .or_else(|| number(RETRY_AFTER))
+                Dialect::SornaV2 => number(reset)
+                    .or_else(|| number(retry_after))
                     .map(Duration::from_millis),
-                Dialect::BackendAi => number(RESET).map(Duration::from_secs),
+                Dialect::BackendAi => number(reset).map(Duration::from_secs),
             },
-            window: number(WINDOW).map(Duration::from_secs),
+            window: number(window).map(Duration::from_secs),
         };
         (this.limit.is_some() || this.remaining.is_some() || this.reset.is_some()).then_some(this)
     }
 }
 
-fn number(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
-    headers.get(&name)?.to_str().ok()?.trim().parse().ok()
+fn number(value: Option<&HeaderValue>) -> Option<u64> {
+    value?.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -75,6 +94,7 @@ mod tests {
         headers.insert("x-ratelimit-limit", HeaderValue::from_static("1000"));
         headers.insert("x-ratelimit-remaining", HeaderValue::from_static("-1"));
         headers.insert("x-retry-after", HeaderValue::from_static("775039"));
+        headers.append("x-ratelimit-limit", HeaderValue::from_static("1001"));
         let limit = RateLimit::from_headers(Dialect::SornaV2, &headers).unwrap();
         assert_eq!(limit.limit, Some(1000));
         assert_eq!(limit.remaining, None);

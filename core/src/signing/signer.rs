@@ -109,7 +109,7 @@ impl Signer {
             versioned,
             outside_api,
             media_type,
-            content_type,
+            mut content_type,
             mut texts,
             mut path_len,
             streamed,
@@ -167,21 +167,25 @@ impl Signer {
         if let Some(cookie) = inner.cookie.as_ref().filter(|_| auth == Auth::Signed) {
             headers.insert(COOKIE, cookie.clone());
         }
-        if with.is_some() {
-            let mut authorization = value(authorization);
-            authorization.set_sensitive(true);
-            headers.insert(AUTHORIZATION, authorization);
-        } else {
+        if with.is_none() {
             headers.remove(AUTHORIZATION);
         }
         if !versioned {
             headers.remove(&inner.version_name);
         }
-        headers.insert(
-            CONTENT_TYPE,
-            content_type.unwrap_or_else(|| HeaderValue::from_static(media_type)),
-        );
-        headers.insert(CONTENT_LENGTH, value(length));
+        // One walk over the few headers costs less than looking each of these up.
+        for (name, place) in &mut headers {
+            if name == AUTHORIZATION {
+                *place = value(authorization.clone());
+                place.set_sensitive(true);
+            } else if name == CONTENT_TYPE {
+                *place = content_type
+                    .take()
+                    .unwrap_or_else(|| HeaderValue::from_static(media_type));
+            } else if name == CONTENT_LENGTH {
+                *place = value(length.clone());
+            }
+        }
 
         let uri = self.uri(texts.slice(target))?;
         let mut request = Request::new(streamed.unwrap_or_else(|| texts.slice(body).into()));

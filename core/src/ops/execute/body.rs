@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::result::{ExecutionResult, ResultSeed};
+use super::result::{ExecutionResult, Key, ResultSeed};
 use crate::error::Error;
 use crate::json;
 use crate::ops::operation::Success;
@@ -82,7 +82,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut result = None;
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(Key(key)) = map.next_key()? {
             if key != "result" {
                 map.next_value::<IgnoredAny>()?;
             } else if result.is_some() {

@@ -277,19 +277,19 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         let mut console = Console::new();
         let mut options = Map::new();
         let mut extra = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
+        while let Some(Key(key)) = map.next_key()? {
+            match &*key {
                 "status" => status = Some(map.next_value::<StatusName>()?.0),
                 "console" => console = map.next_value_seed(ConsoleSeed { body: self.body })?,
                 "options" => match map.next_value()? {
                     Value::Object(object) => options = object,
                     Value::Null => {}
                     other => {
-                        extra.insert(key, other);
+                        extra.insert(key.into_owned(), other);
                     }
                 },
                 _ => {
-                    extra.insert(key, map.next_value()?);
+                    extra.insert(key.into_owned(), map.next_value()?);
                 }
             }
         }
@@ -301,6 +301,10 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         })
     }
 }
+
+/// A key of an object, borrowed if it has no escapes.
+#[derive(Deserialize)]
+pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 struct StatusName(ExecutionStatus);
 
