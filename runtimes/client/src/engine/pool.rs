@@ -57,20 +57,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
             return;
         }
         let now = Instant::now();
+        let kept = Idle {
+            connection,
+            since: now,
+        };
         let mut all = lock(&self.idle);
-        if !all.contains_key(origin) {
-            all.insert(origin.clone(), Vec::new());
-        }
-        let idle = all.get_mut(origin).expect("it was inserted above");
+        let Some(idle) = all.get_mut(origin) else {
+            all.insert(origin.clone(), vec![kept]);
+            return;
+        };
         // They are sorted by age, the oldest first.
         let too_old = |idle: &&Idle<T>| now.duration_since(idle.since) >= self.limits.idle_age;
         let old = idle.iter().take_while(too_old).count();
         let surplus = (idle.len() + 1).saturating_sub(self.limits.idle_per_origin);
         idle.drain(..old.max(surplus));
-        idle.push(Idle {
-            connection,
-            since: now,
-        });
+        idle.push(kept);
     }
 
     /// Drops all idle connections to this origin: when one turns out to be closed after it was
