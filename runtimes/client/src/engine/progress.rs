@@ -1,11 +1,11 @@
 //! The progress of a request, and its time limits.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use sorna_core::{Sent, TransportError};
 
 use crate::net::explain::{Doing, Peer, Phase};
@@ -96,29 +96,38 @@ pub(super) async fn watch<R: Runtime, T>(
     peer: Peer<'_>,
     total: Duration,
     idle: Duration,
-    work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
+    mut work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
 ) -> Result<T, TransportError> {
-    let clock = async {
-        let step = step(idle);
-        let (mut left, mut silent, mut seen) = (total, Duration::ZERO, 0);
-        while !left.is_zero() {
-            let step = step.min(left);
-            runtime.sleep(step).await;
+    let (mut left, mut silent, mut seen) = (total, Duration::ZERO, 0);
+    let mut step = step(idle).min(left);
+    let longest = step;
+    let mut timer = pin!(runtime.sleep(step));
+    poll_fn(|context| {
+        if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+            return Poll::Ready(outcome);
+        }
+        loop {
+            if left.is_zero() {
+                let late = peer.late(total, progress.doing(), progress.sent());
+                return Poll::Ready(Err(late));
+            }
+            ready!(timer.as_mut().poll(context));
             left -= step;
             let moves = progress.moves.load(Relaxed);
             if moves != seen || progress.phase() < Phase::Sending {
                 (seen, silent) = (moves, Duration::ZERO);
-                continue;
+            } else {
+                silent += step;
             }
-            silent += step;
             if silent >= idle {
-                return peer.silent(idle, progress.doing(), progress.sent());
+                let silent = peer.silent(idle, progress.doing(), progress.sent());
+                return Poll::Ready(Err(silent));
+            }
+            if !left.is_zero() {
+                step = longest.min(left);
+                timer.set(runtime.sleep(step));
             }
         }
-        peer.late(total, progress.doing(), progress.sent())
-    };
-    match select(work, pin!(clock)).await {
-        Either::Left((outcome, _)) => outcome,
-        Either::Right((error, _)) => Err(error),
-    }
+    })
+    .await
 }
