@@ -94,9 +94,7 @@ impl<R: Runtime> Reading<R> {
         let options = &self.shared.options;
         let setting = Setting {
             peer: self.shared.peer(&self.origin),
-            proxy: None,
             reused: self.reused,
-            sizes: &options.sizes,
             progress: &self.progress,
         };
         let read = self

@@ -16,9 +16,9 @@ use sorna_core::TransportError;
 use super::connection::Connection;
 use super::progress::Progress;
 use super::tunnel::open_tunnel;
-use crate::net::NetOptions;
 use crate::net::explain::{Peer, Phase};
 use crate::net::way::{HEAD_START, Way, interleave};
+use crate::net::{NetOptions, Proxy};
 use crate::runtime::Runtime;
 
 /// The way to an origin, and how a proxy is used.
@@ -35,6 +35,11 @@ impl<'a> Route<'a> {
             false if self.way.proxy.is_some() => Peer::proxy(self.way),
             _ => Peer::gateway(self.way),
         }
+    }
+
+    /// The proxy that reads the request, if it is one that forwards requests (not bytes).
+    pub(super) fn forwarder(&self) -> Option<&'a Proxy> {
+        self.way.proxy.filter(|_| !self.tunnel)
     }
 }
 

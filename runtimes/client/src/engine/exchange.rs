@@ -25,15 +25,12 @@ const READ_MORE: usize = 16 * 1024;
 pub(super) struct Setting<'a> {
     /// Who responds, for error messages.
     pub(super) peer: Peer<'a>,
-    /// The proxy that reads the request, if it is one that forwards requests (not bytes).
-    pub(super) proxy: Option<&'a Proxy>,
     /// Whether the connection has been idle.
     pub(super) reused: bool,
-    pub(super) sizes: &'a SizeLimits,
     pub(super) progress: &'a Progress,
 }
 
-/// A request that was sent, with the response as far as it arrived.
+/// The response to a request, as far as it arrived, once the request was sent.
 pub(super) struct Incoming {
     response: ResponseParser,
     buffer: Vec<u8>,
@@ -45,25 +42,50 @@ pub(super) struct Incoming {
     complete: bool,
 }
 
-/// Sends the request, watching for an early response while the body is being sent. With `upgrade`
-/// it requests another protocol.
+/// Writes a request as bytes: what is to be sent, and what will arrive. With `upgrade`, it asks for another
+/// protocol. `proxy` is the one that reads it, if one does.
+///
+/// Futures borrow both, since each that owned them would be larger by their size.
+pub(super) fn prepare<'a, R: Runtime>(
+    runtime: &'a R,
+    request: Request<Body>,
+    proxy: Option<&Proxy>,
+    sizes: &SizeLimits,
+    upgrade: bool,
+) -> Result<(Outgoing<'a, R>, Incoming), TransportError> {
+    let encoded = encode(request, proxy);
+    let Encoded { head, body, asked } = encoded.map_err(|error| bad_request(&error))?;
+    let response = match upgrade {
+        false => ResponseParser::new(asked, sizes),
+        true => ResponseParser::to_upgrade(asked, sizes),
+    };
+    let incoming = Incoming {
+        response,
+        buffer: Vec::new(),
+        in_order: false,
+        broken: None,
+        complete: false,
+    };
+    Ok((Outgoing::new(runtime, head, body), incoming))
+}
+
+/// Sends the request, watching for an early response while the body is being sent.
 ///
 /// The stream is only good for another request if the outcome says so; after an error, or if this
 /// future is dropped, it must be closed.
 pub(super) async fn send<R, S>(
-    runtime: &R,
     stream: &mut S,
-    request: Request<Body>,
+    outgoing: &mut Outgoing<'_, R>,
+    incoming: &mut Incoming,
     setting: &Setting<'_>,
-    upgrade: bool,
-) -> Result<Incoming, TransportError>
+) -> Result<(), TransportError>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let progress = setting.progress;
+    let response = &mut incoming.response;
     progress.enter(Phase::Sending);
-    let (mut outgoing, mut response) = begin(runtime, request, setting, upgrade)?;
     // While the request is being sent, there is seldom anything to read.
     let mut scratch = Vec::new();
 
@@ -76,7 +98,7 @@ where
         }
         let look = !first;
         first = false;
-        let pushed = push(stream, piece, &mut response, &mut scratch, look, progress).await;
+        let pushed = push(stream, piece, response, &mut scratch, look, progress).await;
         match pushed.map_err(|error| setting.bad_response(error, None))? {
             Pushed::All => {}
             // The request was not sent whole, so the connection cannot be reused, but the response is valid.
@@ -86,15 +108,13 @@ where
     };
 
     progress.enter(Phase::Receiving);
-    let mut buffer = outgoing.into_buffer();
+    let mut buffer = outgoing.take_buffer();
     buffer.resize(buffer.capacity().clamp(READ_FIRST, READ_MORE), 0);
-    Ok(Incoming {
-        in_order: broken.is_none() && !response.has_begun(),
-        complete: broken.is_none(),
-        broken: broken.flatten(),
-        response,
-        buffer,
-    })
+    incoming.buffer = buffer;
+    incoming.in_order = broken.is_none() && !incoming.response.has_begun();
+    incoming.complete = broken.is_none();
+    incoming.broken = broken.flatten();
+    Ok(())
 }
 
 impl Incoming {
@@ -145,22 +165,6 @@ impl Incoming {
     pub(super) fn keeps_alive(&self) -> bool {
         self.in_order && self.response.keeps_alive()
     }
-}
-
-/// What is to be written and what is read. It is kept here and not in a future, which would get larger.
-fn begin<'a, R: Runtime>(
-    runtime: &'a R,
-    request: Request<Body>,
-    setting: &Setting<'a>,
-    upgrade: bool,
-) -> Result<(Outgoing<'a, R>, ResponseParser), TransportError> {
-    let encoded = encode(request, setting.proxy);
-    let Encoded { head, body, call } = encoded.map_err(|error| setting.bad_request(error))?;
-    let response = match upgrade {
-        false => ResponseParser::new(call, setting.sizes),
-        true => ResponseParser::to_upgrade(call, setting.sizes),
-    };
-    Ok((Outgoing::new(runtime, head, body), response))
 }
 
 enum Pushed {
@@ -245,14 +249,15 @@ impl Setting<'_> {
             Fault::Foreign(_) if self.reused => Fault::NotHttp,
             fault => fault,
         };
-        let sent = match fault.is_closed() {
-            true => self.sent_if_closed(),
-            false => self.progress.sent(),
+        let sent = match (fault.is_closed(), broken) {
+            (true, Some(broken)) => return self.broke(broken, false),
+            (true, None) => self.sent_if_closed(),
+            (false, _) => self.progress.sent(),
         };
-        match (error.source, broken) {
-            (None, Some(broken)) => self.broke(broken, false),
-            (None, None) => self.peer.bad_response(fault, sent),
-            (Some(source), _) => self.peer.bad_response(fault, sent).with_source(source),
+        let made = self.peer.bad_response(fault, sent);
+        match error.source {
+            Some(source) => made.with_source(source),
+            None => made,
         }
     }
 
@@ -268,17 +273,12 @@ impl Setting<'_> {
     fn bad_file(&self, error: FileError) -> TransportError {
         error.fault.explain(&error.path, self.progress.sent())
     }
+}
 
-    fn bad_request(&self, error: RequestError) -> TransportError {
-        let kind = TransportErrorKind::Other;
-        let message = match &error {
-            RequestError::Length => "the request's length headers do not fit its body",
-            RequestError::Protocol(_) => "the request cannot be written as HTTP/1.1",
-        };
-        let made = TransportError::new(kind, Sent::Nothing, message);
-        match error {
-            RequestError::Length => made,
-            RequestError::Protocol(source) => made.with_source(source),
-        }
-    }
+fn bad_request(error: &RequestError) -> TransportError {
+    let message = match error {
+        RequestError::Length => "the request's length headers do not fit its body",
+        RequestError::Form => "the request cannot be written as HTTP/1.1",
+    };
+    TransportError::new(TransportErrorKind::Other, Sent::Nothing, message)
 }

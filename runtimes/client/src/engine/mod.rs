@@ -2,10 +2,9 @@
 //! proxies and TLS.
 //!
 //! [`HttpTransport`] is the [`Transport`](crate::net::Transport) of the async drivers. The protocol
-//! itself is implemented by `ureq-proto`, which does no I/O, behind one function (`exchange`);
-//! around it are a pool of idle connections and a dialer. No task is ever spawned: everything
-//! happens inside the future that the caller polls, so dropping that future closes the connection
-//! it was using.
+//! itself is in `wire`, which does no I/O; around it are a pool of idle connections and a dialer. No
+//! task is ever spawned: everything happens inside the future that the caller polls, so dropping that
+//! future closes the connection it was using.
 
 mod body;
 mod connection;

@@ -32,7 +32,14 @@ pub(super) struct Outgoing<'a, R: Runtime> {
 
 enum Current<F> {
     Bytes(Bytes),
-    File { file: F, path: PathBuf, left: u64 },
+    /// Boxed, since it is large and seldom needed.
+    File(Box<OpenFile<F>>),
+}
+
+struct OpenFile<F> {
+    file: F,
+    path: PathBuf,
+    left: u64,
 }
 
 /// A local file that could not be sent as planned.
@@ -47,9 +54,17 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
         let room = usize::try_from(body.len()).unwrap_or(PIECE);
         let mut buffer = head;
         buffer.reserve(room.min(PIECE.saturating_sub(buffer.len())));
+        // Most bodies are short.
+        let segments = match body.as_bytes() {
+            Some(bytes) if buffer.len() + bytes.len() <= PIECE => {
+                buffer.extend_from_slice(bytes);
+                Vec::new()
+            }
+            _ => body.into_segments(),
+        };
         Self {
             runtime,
-            segments: body.into_segments().into_iter(),
+            segments: segments.into_iter(),
             current: None,
             filled: buffer.len(),
             buffer,
@@ -57,8 +72,8 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
     }
 
     /// Takes the buffer, whose content is no longer needed.
-    pub(super) fn into_buffer(self) -> Vec<u8> {
-        self.buffer
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
     }
 
     /// The next piece to write; an empty one ends the request. Call it when the one before has been
@@ -79,7 +94,8 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                         self.current = None;
                     }
                 }
-                Some(Current::File { file, path, left }) => {
+                Some(Current::File(open)) => {
+                    let OpenFile { file, path, left } = &mut **open;
                     if *left == 0 {
                         if read(file, &mut [0], path).await? > 0 {
                             return Err(failed(path, FileFault::Grew));
@@ -130,11 +146,11 @@ async fn open<R: Runtime>(
     match found {
         found if found < len => Err(failed(&path, FileFault::Shrank)),
         found if found > len => Err(failed(&path, FileFault::Grew)),
-        _ => Ok(Current::File {
+        _ => Ok(Current::File(Box::new(OpenFile {
             file,
             path,
             left: len,
-        }),
+        }))),
     }
 }
 

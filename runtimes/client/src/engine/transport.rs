@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, ready};
 use http::{Request, Response, StatusCode, Uri};
 use sorna_core::{Body, Sent, TransportError};
 
 use super::body::ResponseBody;
 use super::connection::Connection;
-use super::dial::dial;
-use super::exchange::{Incoming, Setting, send};
+use super::dial::{Route, dial};
+use super::exchange::{Incoming, Setting, prepare, send};
+use super::outgoing::Outgoing;
 use super::pool::Pool;
 use super::progress::{Progress, watch};
 use super::shared::Shared;
 use crate::net::explain::{Peer, refused};
+use crate::net::way::Way;
 use crate::net::{
     BoxFuture, NetOptions, Origin, OwnConnection, Proxy, SizeLimits, StreamTransport, Transport,
     UpgradeTransport, Upgraded,
@@ -118,6 +121,10 @@ impl<R: Runtime> HttpTransport<R> {
         self.shared.route(origin, true).peer()
     }
 
+    fn sizes(&self) -> &SizeLimits {
+        &self.shared.options.sizes
+    }
+
     /// Does the work within the time limits.
     async fn watch<T>(
         &self,
@@ -136,17 +143,24 @@ impl<R: Runtime> HttpTransport<R> {
 }
 
 impl<R: Runtime> Transport for HttpTransport<R> {
-    async fn send(
+    fn send(
         &self,
         request: Request<Body>,
         time_limit: Duration,
-    ) -> Result<Response<Bytes>, TransportError> {
-        let origin = Origin::of(request.uri())?;
-        let progress = Progress::new();
-        // Pinned here and not passed on, since a future that holds another one twice is twice as large.
-        let work = pin!(self.shared.send(&origin, request, &progress));
-        let peer = self.shared.peer(&origin);
-        self.watch(peer, &progress, time_limit, work).await
+    ) -> impl Future<Output = Result<Response<Bytes>, TransportError>> + Send {
+        // Not in the future, which would be larger by the request.
+        let prepared = self.shared.prepare(request, self.sizes(), false);
+        let mut prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Either::Right(ready(Err(error))),
+        };
+        Either::Left(async move {
+            let (route, outgoing, incoming) = prepared.parts();
+            let progress = Progress::new();
+            // Pinned here and not passed on, since a future that holds another one twice is twice as large.
+            let work = pin!(self.shared.send(&route, outgoing, incoming, &progress));
+            self.watch(route.peer(), &progress, time_limit, work).await
+        })
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
@@ -166,29 +180,26 @@ impl<R: Runtime> StreamTransport for HttpTransport<R> {
         request: Request<Body>,
         head_limit: Duration,
     ) -> Result<Response<ResponseBody<R>>, TransportError> {
-        let origin = Origin::of(request.uri())?;
-        let progress = Progress::new();
         let sizes = SizeLimits {
             body: u64::MAX,
-            ..self.shared.options.sizes.clone()
+            ..self.sizes().clone()
         };
-        let begun = {
-            let shared = &*self.shared;
-            let work = shared.begin(
-                &origin,
-                request,
-                &progress,
-                &sizes,
-                ResponseParser::has_begun,
-            );
-            self.watch(self.shared.peer(&origin), &progress, head_limit, pin!(work))
+        let mut prepared = self.shared.prepare(request, &sizes, false)?;
+        let progress = Progress::new();
+        let (connection, reused) = {
+            let (route, outgoing, incoming) = prepared.parts();
+            let enough = ResponseParser::has_begun;
+            let begun = self
+                .shared
+                .begin(&route, outgoing, incoming, &progress, enough);
+            self.watch(route.peer(), &progress, head_limit, pin!(begun))
                 .await?
         };
-        let Begun {
-            connection,
+        let Prepared {
+            origin,
             mut incoming,
-            reused,
-        } = begun;
+            ..
+        } = prepared;
         let head = incoming
             .response()
             .head()
@@ -214,94 +225,111 @@ impl<R: Runtime> UpgradeTransport for HttpTransport<R> {
         request: Request<Body>,
         time_limit: Duration,
     ) -> Result<Upgraded<Connection<R::Tcp>>, TransportError> {
-        let origin = Origin::of(request.uri())?;
+        let mut prepared = self.shared.prepare(request, self.sizes(), true)?;
+        let (route, outgoing, incoming) = prepared.parts();
         let progress = Progress::new();
-        let work = pin!(self.shared.upgrade(&origin, request, &progress));
-        let peer = self.tunnel_peer(&origin);
-        self.watch(peer, &progress, time_limit, work).await
+        let work = pin!(self.shared.upgrade(&route, outgoing, incoming, &progress));
+        self.watch(route.peer(), &progress, time_limit, work).await
     }
 }
 
-/// A request that was sent, and the response as far as it arrived.
-struct Begun<T> {
-    connection: Connection<T>,
+/// A request that is ready to be sent, and what will become its response.
+struct Prepared<'a, R: Runtime> {
+    origin: Origin,
+    proxy: Option<&'a Proxy>,
+    /// Whether the proxy should forward bytes, not requests.
+    tunnel: bool,
+    outgoing: Outgoing<'a, R>,
     incoming: Incoming,
-    /// Whether the connection had been idle.
-    reused: bool,
+}
+
+impl<'a, R: Runtime> Prepared<'a, R> {
+    fn parts(&mut self) -> (Route<'_>, &mut Outgoing<'a, R>, &mut Incoming) {
+        let way = Way {
+            origin: &self.origin,
+            proxy: self.proxy,
+        };
+        let route = Route {
+            way,
+            tunnel: self.tunnel,
+        };
+        (route, &mut self.outgoing, &mut self.incoming)
+    }
 }
 
 impl<R: Runtime> Shared<R> {
-    /// Sends a request, on an idle connection if there is one, and reads until enough of the
-    /// response has arrived.
-    async fn begin(
+    /// Writes a request as bytes. With `upgrade`, it asks for another protocol, which no proxy reads.
+    fn prepare(
         &self,
-        origin: &Origin,
         request: Request<Body>,
-        progress: &Progress,
         sizes: &SizeLimits,
-        enough: fn(&ResponseParser) -> bool,
-    ) -> Result<Begun<R::Tcp>, TransportError> {
-        let route = self.route(origin, false);
+        upgrade: bool,
+    ) -> Result<Prepared<'_, R>, TransportError> {
+        let origin = Origin::of(request.uri())?;
         if request.extensions().get::<OwnConnection>().is_some() {
             // None of them is to be trusted.
-            self.pool.forget(origin);
+            self.pool.forget(&origin);
         }
+        let proxy = self.proxy(&origin);
+        let tunnel = upgrade || origin.is_secure();
+        let forwarder = proxy.filter(|_| !tunnel);
+        let (outgoing, incoming) = prepare(&self.runtime, request, forwarder, sizes, upgrade)?;
+        Ok(Prepared {
+            origin,
+            proxy,
+            tunnel,
+            outgoing,
+            incoming,
+        })
+    }
+
+    /// Sends a request, on an idle connection if there is one, and reads until enough of the
+    /// response has arrived. Returns the connection, and whether it had been idle.
+    async fn begin(
+        &self,
+        route: &Route<'_>,
+        outgoing: &mut Outgoing<'_, R>,
+        incoming: &mut Incoming,
+        progress: &Progress,
+        enough: fn(&ResponseParser) -> bool,
+    ) -> Result<(Connection<R::Tcp>, bool), TransportError> {
+        let origin = route.way.origin;
         let idle = self.pool.take(&self.runtime, origin);
-        let reused = idle.is_some();
+        let setting = Setting {
+            peer: route.peer(),
+            reused: idle.is_some(),
+            progress,
+        };
         let mut connection = match idle {
             Some(connection) => connection,
             // Boxed, since connecting is rare and its future large.
-            None => Box::pin(dial(&self.runtime, &self.options, &route, progress)).await?,
+            None => Box::pin(dial(&self.runtime, &self.options, route, progress)).await?,
         };
-        let forwarder = route.way.proxy.filter(|_| !route.tunnel);
-        let setting = Setting {
-            peer: route.peer(),
-            proxy: forwarder,
-            reused,
-            sizes,
-            progress,
+        let sent = send(&mut connection, outgoing, incoming, &setting).await;
+        let received = match sent {
+            Ok(()) => incoming.read_until(&mut connection, &setting, enough).await,
+            Err(error) => Err(error),
         };
-        let received = self.exchange(&mut connection, request, &setting, enough);
-        let mut incoming = received.await.inspect_err(|error| {
+        received.inspect_err(|error| {
             if error.sent() == Sent::StaleConnection {
                 self.pool.forget(origin);
             }
         })?;
-        check_proxy(forwarder, incoming.response())?;
-        Ok(Begun {
-            connection,
-            incoming,
-            reused,
-        })
-    }
-
-    async fn exchange(
-        &self,
-        connection: &mut Connection<R::Tcp>,
-        request: Request<Body>,
-        setting: &Setting<'_>,
-        enough: fn(&ResponseParser) -> bool,
-    ) -> Result<Incoming, TransportError> {
-        let mut incoming = send(&self.runtime, connection, request, setting, false).await?;
-        incoming.read_until(connection, setting, enough).await?;
-        Ok(incoming)
+        check_proxy(route.forwarder(), incoming.response())?;
+        Ok((connection, setting.reused))
     }
 
     async fn send(
         &self,
-        origin: &Origin,
-        request: Request<Body>,
+        route: &Route<'_>,
+        outgoing: &mut Outgoing<'_, R>,
+        incoming: &mut Incoming,
         progress: &Progress,
     ) -> Result<Response<Bytes>, TransportError> {
-        let sizes = &self.options.sizes;
-        let begun = self.begin(origin, request, progress, sizes, ResponseParser::is_done);
-        let Begun {
-            connection,
-            mut incoming,
-            ..
-        } = begun.await?;
+        let begun = self.begin(route, outgoing, incoming, progress, ResponseParser::is_done);
+        let (connection, _) = begun.await?;
         if incoming.keeps_alive() {
-            self.pool.put(origin, connection);
+            self.pool.put(route.way.origin, connection);
         }
         let response = incoming.response().take_response();
         Ok(response.expect("the response is complete"))
@@ -310,21 +338,19 @@ impl<R: Runtime> Shared<R> {
     /// Requests another protocol, on a separate connection and never through a proxy that reads the request.
     async fn upgrade(
         &self,
-        origin: &Origin,
-        request: Request<Body>,
+        route: &Route<'_>,
+        outgoing: &mut Outgoing<'_, R>,
+        incoming: &mut Incoming,
         progress: &Progress,
     ) -> Result<Upgraded<Connection<R::Tcp>>, TransportError> {
-        let route = self.route(origin, true);
-        let dialed = Box::pin(dial(&self.runtime, &self.options, &route, progress));
+        let dialed = Box::pin(dial(&self.runtime, &self.options, route, progress));
         let mut connection = dialed.await?;
         let setting = Setting {
             peer: route.peer(),
-            proxy: None,
             reused: false,
-            sizes: &self.options.sizes,
             progress,
         };
-        let mut incoming = send(&self.runtime, &mut connection, request, &setting, true).await?;
+        send(&mut connection, outgoing, incoming, &setting).await?;
         let ended = |response: &ResponseParser| response.is_done() || response.is_upgraded();
         let read = incoming.read_until(&mut connection, &setting, ended);
         read.await?;

@@ -4,7 +4,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use http::Response;
 use sorna_core::{Sent, TransportError, TransportErrorKind};
 
-use super::exchange::{Setting, send};
+use super::exchange::{Setting, prepare, send};
 use super::progress::Progress;
 use crate::net::explain::{Peer, no_tunnel, refused};
 use crate::net::way::{Way, connect_request};
@@ -29,20 +29,20 @@ where
         let reason = TransportError::new(TransportErrorKind::Other, Sent::Nothing, message);
         no_tunnel(&way, reason.with_source(source))
     })?;
+    let prepared = prepare(runtime, request, None, sizes, false);
+    let (mut outgoing, mut incoming) = prepared.map_err(|reason| no_tunnel(&way, reason))?;
     let setting = Setting {
         peer: Peer::proxy(way),
-        proxy: None,
         reused: false,
-        sizes,
         // The bytes of this request do not count as bytes of the caller's request.
         progress: &Progress::new(),
     };
     let exchanged = async {
-        let mut incoming = send(runtime, stream, request, &setting, false).await?;
+        send(stream, &mut outgoing, &mut incoming, &setting).await?;
         let read = incoming.read_until(stream, &setting, ResponseParser::is_done);
-        read.await.map(|()| incoming)
+        read.await
     };
-    let mut incoming = exchanged.await.map_err(|reason| no_tunnel(&way, reason))?;
+    exchanged.await.map_err(|reason| no_tunnel(&way, reason))?;
     let response = incoming.response();
     match response.head().map(Response::status) {
         Some(status) if !status.is_success() => Err(refused(proxy, status, Sent::Nothing)),

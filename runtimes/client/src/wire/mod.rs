@@ -1,6 +1,7 @@
-//! HTTP/1.1 as bytes, without I/O: writes requests and reads responses. The protocol itself is
-//! implemented by `ureq-proto`.
+//! HTTP/1.1 as bytes, without I/O: writes requests and reads responses. Heads are parsed by
+//! `httparse`, as in hyper.
 
+mod chunks;
 mod request;
 mod response;
 

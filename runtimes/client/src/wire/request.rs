@@ -1,21 +1,36 @@
 //! A request's head as bytes.
 
-use http::header::{CONTENT_LENGTH, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
-use http::{Method, Request, Version};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderName, Method, Request, Uri};
 use sorna_core::Body;
-use ureq_proto::Error;
-use ureq_proto::client::state::{RecvResponse, SendBody};
-use ureq_proto::client::{Await100Result, Call, SendRequestResult};
 
+use super::response::has_token;
 use crate::net::Proxy;
+
+/// Enough for most heads, with a short body, bytes.
+const ROOM: usize = 2048;
 
 /// A request, ready to be written.
 pub(crate) struct Encoded {
     /// Request line and headers, with the empty line.
     pub(crate) head: Vec<u8>,
     pub(crate) body: Body,
-    /// The protocol's state after the whole body: how much of it was sent is counted elsewhere.
-    pub(crate) call: Call<RecvResponse>,
+    pub(crate) asked: Asked,
+}
+
+/// What a request says about its response.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    /// It has no body, whatever its headers say (`HEAD`).
+    pub(crate) head_only: bool,
+    /// What follows a success is not HTTP (`CONNECT`).
+    pub(crate) tunnel: bool,
+    /// The connection ends with it.
+    pub(crate) close: bool,
 }
 
 /// Why a request cannot be sent at all.
@@ -23,93 +38,145 @@ pub(crate) struct Encoded {
 pub(crate) enum RequestError {
     /// `Content-Length` is not the body's, or `Transfer-Encoding` is set.
     Length,
-    Protocol(Error),
-}
-
-impl From<Error> for RequestError {
-    fn from(error: Error) -> Self {
-        Self::Protocol(error)
-    }
+    /// It has no host or more than one, or a body where there can be none.
+    Form,
 }
 
 /// Writes the head. If a proxy will read it, it has the absolute form and the proxy's credentials.
+///
+/// Nothing in it can end a line early: the types of `http` do not hold a CR or LF.
 pub(crate) fn encode(
     request: Request<Body>,
     proxy: Option<&Proxy>,
 ) -> Result<Encoded, RequestError> {
-    let (mut parts, body) = request.into_parts();
-    parts.version = Version::HTTP_11;
-    let len = body.len();
-    match parts.headers.get(CONTENT_LENGTH) {
-        _ if parts.headers.contains_key(TRANSFER_ENCODING) => return Err(RequestError::Length),
-        Some(value) if value.as_bytes() != len.to_string().as_bytes() => {
-            return Err(RequestError::Length);
-        }
-        Some(_) => {}
-        None if len > 0 || [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method) => {
-            parts.headers.insert(CONTENT_LENGTH, len.into());
-        }
-        None => {}
-    }
-    let mut absolute = None;
-    if let Some(proxy) = proxy {
-        if let Some(value) = proxy.authorization() {
-            parts.headers.insert(PROXY_AUTHORIZATION, value);
-        }
-        if let (Some(scheme), Some(authority)) = (parts.uri.scheme_str(), parts.uri.authority()) {
-            // After the '@' of credentials, which do not belong in a request line.
-            let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
-            absolute = Some((
-                parts.method.as_str().len() + 1,
-                format!("{scheme}://{authority}"),
-            ));
-        }
-    }
-
-    let mut call = Call::new(Request::from_parts(parts, ()))?;
-    call.allow_non_standard_methods(true);
-    let mut call = call.proceed();
-    // Enough for a short body, too.
-    let mut head = vec![0; 2048];
-    let mut used = 0;
-    loop {
-        match call.write(&mut head[used..]) {
-            Ok(n) => used += n,
-            Err(Error::OutputOverflow) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if call.can_proceed() {
-            break;
-        }
-        head.resize(head.len() * 2, 0);
-    }
-    head.truncate(used);
-    if let Some((position, prefix)) = absolute {
-        head.splice(position..position, prefix.into_bytes());
-    }
-
-    let next = call.proceed()?.expect("the whole head was written");
-    let call = match next {
-        SendRequestResult::RecvResponse(call) => call,
-        SendRequestResult::SendBody(call) => after_body(call, len)?,
-        // The caller set `Expect: 100-continue`. Waiting for the 100 is optional, and not done here.
-        SendRequestResult::Await100(call) => match call.proceed()? {
-            Await100Result::SendBody(call) => after_body(call, len)?,
-            Await100Result::RecvResponse(call) => call,
-        },
+    let (parts, body) = request.into_parts();
+    let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
+    let length = missing_length(method, headers, body.len())?;
+    let asked = Asked {
+        head_only: method == Method::HEAD,
+        tunnel: method == Method::CONNECT,
+        close: has_token(headers, &CONNECTION, "close"),
     };
-    Ok(Encoded { head, body, call })
+    if (asked.head_only || asked.tunnel) && !body.is_empty() {
+        return Err(RequestError::Form);
+    }
+
+    let mut head = Head(Vec::with_capacity(ROOM));
+    head.put(&[method.as_str().as_bytes(), b" "]);
+    head.target(uri, asked.tunnel, proxy.is_some())?;
+    head.put(&[b" HTTP/1.1\r\n"]);
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => head.host(uri, asked.tunnel)?,
+        (Some(_), None) => {}
+        (Some(_), Some(_)) => return Err(RequestError::Form),
+    }
+    if let Some(user) = user_of(uri)
+        && !headers.contains_key(AUTHORIZATION)
+    {
+        head.header(&AUTHORIZATION, basic(user).as_bytes());
+    }
+    let replaced = proxy.and_then(Proxy::authorization);
+    for (name, value) in headers {
+        if replaced.is_none() || name != PROXY_AUTHORIZATION {
+            head.header(name, value.as_bytes());
+        }
+    }
+    if let Some(length) = length {
+        head.header(&CONTENT_LENGTH, length.to_string().as_bytes());
+    }
+    if let Some(value) = replaced {
+        head.header(&PROXY_AUTHORIZATION, value.as_bytes());
+    }
+    head.put(&[b"\r\n"]);
+    Ok(Encoded {
+        head: head.0,
+        body,
+        asked,
+    })
 }
 
-/// The state after a body of `len` bytes, of which none was sent yet.
-fn after_body(mut call: Call<SendBody>, len: u64) -> Result<Call<RecvResponse>, RequestError> {
-    let mut left = len;
-    while left > 0 {
-        let n = usize::try_from(left).unwrap_or(usize::MAX);
-        call.consume_direct_write(n)?;
-        left -= n as u64;
+/// The body's length, if a header has to state it and none does.
+fn missing_length(
+    method: &Method,
+    headers: &HeaderMap,
+    len: u64,
+) -> Result<Option<u64>, RequestError> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(RequestError::Length);
     }
-    call.proceed().ok_or(RequestError::Length)
+    let mut stated = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(value) = stated.next() else {
+        let usual = [Method::POST, Method::PUT, Method::PATCH].contains(method);
+        return Ok((len > 0 || usual).then_some(len));
+    };
+    let digits = value.to_str().ok().filter(|text| !text.starts_with('+'));
+    let fits = digits.and_then(|text| text.parse().ok()) == Some(len);
+    match fits && stated.next().is_none() {
+        true => Ok(None),
+        false => Err(RequestError::Length),
+    }
+}
+
+/// The user and password in a URL.
+fn user_of(uri: &Uri) -> Option<&str> {
+    let authority = uri.authority()?.as_str();
+    Some(authority.rsplit_once('@')?.0)
+}
+
+fn basic(user: &str) -> String {
+    let colon = if user.contains(':') { "" } else { ":" };
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}{colon}")))
+}
+
+/// A head that is being written.
+struct Head(Vec<u8>);
+
+impl Head {
+    fn put(&mut self, pieces: &[&[u8]]) {
+        for piece in pieces {
+            self.0.extend_from_slice(piece);
+        }
+    }
+
+    fn header(&mut self, name: &HeaderName, value: &[u8]) {
+        self.put(&[name.as_str().as_bytes(), b": ", value, b"\r\n"]);
+    }
+
+    fn target(&mut self, uri: &Uri, tunnel: bool, absolute: bool) -> Result<(), RequestError> {
+        if tunnel {
+            let authority = uri.authority().ok_or(RequestError::Form)?;
+            self.put(&[authority.as_str().as_bytes()]);
+            return Ok(());
+        }
+        if absolute && let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) {
+            // After the '@' of credentials, which do not belong in a request line.
+            let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
+            self.put(&[scheme.as_bytes(), b"://", authority.as_bytes()]);
+        }
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        if target.starts_with('?') {
+            self.put(&[b"/"]);
+        }
+        self.put(&[target.as_bytes()]);
+        Ok(())
+    }
+
+    /// The header that the URL implies: its host, with a port that is not the scheme's.
+    fn host(&mut self, uri: &Uri, tunnel: bool) -> Result<(), RequestError> {
+        let host = uri.host().ok_or(RequestError::Form)?.as_bytes();
+        let usual = match uri.scheme_str() {
+            Some("https" | "wss") => 443,
+            _ => 80,
+        };
+        match uri.port() {
+            Some(port) if tunnel || port.as_u16() != usual => {
+                self.put(&[b"host: ", host, b":", port.as_str().as_bytes(), b"\r\n"]);
+            }
+            _ => self.header(&HOST, host),
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
 //! A response, parsed from bytes as they arrive. No I/O happens here.
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Response, StatusCode, Version};
-use ureq_proto::client::state::{RecvBody, RecvResponse};
-use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult};
-use ureq_proto::{BodyMode, Error};
+use std::mem::MaybeUninit;
 
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use httparse::{ParserConfig, Status};
+
+use super::chunks::Chunks;
+use super::request::Asked;
 use crate::net::SizeLimits;
 use crate::net::explain::{Fault, Foreign};
 
-/// The longest line between two chunks, or after the last, bytes.
-const CHUNK_LINE: usize = 8 * 1024;
+/// The most headers that a head may have.
+const HEADERS: usize = 128;
+/// The most memory, in bytes, that is reserved for a body before it has arrived.
+const RESERVED: u64 = 64 * 1024;
 
 /// The response to one request.
 ///
@@ -23,8 +27,9 @@ const CHUNK_LINE: usize = 8 * 1024;
 /// Feed it with [`feed`](Self::feed) and [`end`](Self::end) until [`is_done`](Self::is_done).
 pub(crate) struct ResponseParser {
     limits: SizeLimits,
+    asked: Asked,
     state: State,
-    /// Bytes that arrived and were not parsed yet.
+    /// Bytes that arrived and were not parsed yet, or that came after the response's end.
     input: Vec<u8>,
     /// Bytes of heads so far, interim ones included.
     head_bytes: usize,
@@ -32,98 +37,97 @@ pub(crate) struct ResponseParser {
     wire_bytes: u64,
     head: Option<Response<()>>,
     body: Vec<u8>,
-    /// Whether the framing shows without doubt where the response ends.
-    sound: bool,
+    /// Whether the connection ends with the response: one side says so, or it is in doubt where the
+    /// response ends.
+    close: bool,
     /// Whether the request asked for 101.
     upgrade: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
 enum State {
-    Head(Box<Call<RecvResponse>>),
-    Body(Box<Call<RecvBody>>),
-    Done {
-        close: bool,
-    },
+    Head,
+    Body(Framing),
+    Done,
     /// From here on, the connection speaks another protocol.
     Upgraded,
     /// An error was reported; nothing more is parsed.
     Broken,
 }
 
+/// Where a body ends.
+#[derive(Clone, Copy, Debug)]
+enum Framing {
+    /// After this many bytes.
+    Length(u64),
+    Chunked(Chunks),
+    /// With the connection.
+    Close,
+}
+
 /// What is wrong with a response.
 #[derive(Debug)]
 pub(crate) struct ResponseError {
     pub(crate) fault: Fault,
-    pub(crate) source: Option<Error>,
+    pub(crate) source: Option<httparse::Error>,
 }
 
 impl ResponseParser {
-    pub(crate) fn new(call: Call<RecvResponse>, limits: &SizeLimits) -> Self {
+    pub(crate) fn new(asked: Asked, limits: &SizeLimits) -> Self {
         Self {
             limits: limits.clone(),
-            state: State::Head(Box::new(call)),
+            asked,
+            state: State::Head,
             input: Vec::new(),
             head_bytes: 0,
             wire_bytes: 0,
             head: None,
             body: Vec::new(),
-            sound: true,
+            close: asked.close,
             upgrade: false,
         }
     }
 
     /// The response to a request that asks for another protocol: 101 ends it, and what follows belongs
     /// to that protocol.
-    pub(crate) fn to_upgrade(call: Call<RecvResponse>, limits: &SizeLimits) -> Self {
+    pub(crate) fn to_upgrade(asked: Asked, limits: &SizeLimits) -> Self {
         Self {
             upgrade: true,
-            ..Self::new(call, limits)
+            ..Self::new(asked, limits)
         }
     }
 
     /// Takes bytes from the connection. Those after the response's end are kept as stray bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), ResponseError> {
-        let line_ended = bytes.contains(&b'\n');
-        self.input.extend_from_slice(bytes);
-        loop {
-            match std::mem::replace(&mut self.state, State::Broken) {
-                State::Head(call) => {
-                    // A head that arrives in a thousand pieces must not be parsed a thousand times.
-                    if self.input.len() > 4096 && !line_ended {
-                        self.state = State::Head(call);
-                        return self.check_head(self.input.len() + 1);
-                    }
-                    if !self.read_head(call)? {
-                        return Ok(());
-                    }
-                }
-                State::Body(call) => {
-                    if !self.read_body(call)? {
-                        return Ok(());
-                    }
-                }
-                state @ (State::Done { .. } | State::Upgraded | State::Broken) => {
-                    self.state = state;
-                    return Ok(());
-                }
-            }
+        if self.input.is_empty() {
+            let used = self.parse(bytes)?;
+            self.input.extend_from_slice(&bytes[used..]);
+            return Ok(());
         }
+        self.input.extend_from_slice(bytes);
+        // A head that arrives in a thousand pieces must not be parsed a thousand times.
+        if matches!(self.state, State::Head) && self.input.len() > 4096 && !bytes.contains(&b'\n') {
+            return self.check_head(self.input.len() + 1);
+        }
+        let mut input = std::mem::take(&mut self.input);
+        let used = self.parse(&input)?;
+        input.drain(..used);
+        self.input = input;
+        Ok(())
     }
 
     /// Handles the end of the connection: the peer will send no more.
     pub(crate) fn end(&mut self) -> Result<(), ResponseError> {
-        let fault = match &self.state {
-            State::Done { .. } | State::Upgraded => return Ok(()),
-            State::Body(call) => match call.body_mode() {
-                BodyMode::CloseDelimited => {
-                    self.state = State::Done { close: true };
-                    return Ok(());
-                }
-                BodyMode::LengthDelimited(missing) => Fault::CutBody(Some(missing)),
-                _ => Fault::CutBody(None),
-            },
-            State::Head(_) if self.head_bytes + self.input.len() == 0 => Fault::NoResponse,
-            State::Head(_) | State::Broken => Fault::CutHead,
+        let fault = match self.state {
+            State::Done | State::Upgraded => return Ok(()),
+            State::Body(Framing::Close) => {
+                self.state = State::Done;
+                return Ok(());
+            }
+            State::Body(Framing::Length(missing)) => Fault::CutBody(Some(missing)),
+            State::Body(Framing::Chunked(_)) => Fault::CutBody(None),
+            State::Head if self.head_bytes + self.input.len() == 0 => Fault::NoResponse,
+            State::Head | State::Broken => Fault::CutHead,
         };
         self.state = State::Broken;
         Err(fault.into())
@@ -131,7 +135,7 @@ impl ResponseParser {
 
     /// Whether the whole response has arrived.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self.state, State::Done { .. })
+        matches!(self.state, State::Done)
     }
 
     /// Whether the response's status and headers have arrived.
@@ -158,8 +162,7 @@ impl ResponseParser {
 
     /// Whether the response allows another request on the connection.
     pub(crate) fn keeps_alive(&self) -> bool {
-        let open = matches!(self.state, State::Done { close: false });
-        open && self.sound && self.input.is_empty()
+        self.is_done() && !self.close && self.input.is_empty()
     }
 
     /// Whether bytes arrived after the response's end.
@@ -189,103 +192,121 @@ impl ResponseParser {
         self.head.take().map(|head| head.map(|()| body))
     }
 
-    /// Parses a head. Returns whether there is more to do now.
-    fn read_head(&mut self, mut call: Box<Call<RecvResponse>>) -> Result<bool, ResponseError> {
-        if let Some(end) = interim(&self.input) {
-            self.take_head(end)?;
-            self.state = State::Head(call);
-            return Ok(true);
+    /// Parses what is possible of the input. Returns how much of it that was.
+    fn parse(&mut self, input: &[u8]) -> Result<usize, ResponseError> {
+        let parsed = self.advance(input);
+        if parsed.is_err() {
+            self.state = State::Broken;
         }
-        let parsed = call.try_response(&self.input, false);
-        let (used, head) = parsed.map_err(|error| self.bad_head(error))?;
-        if used == 0 && head.is_none() {
-            self.state = State::Head(call);
-            self.check_head(self.input.len() + 1)?;
-            return Ok(false);
-        }
-        self.take_head(used)?;
-        let Some(head) = head else {
-            self.state = State::Head(call);
-            return Ok(true);
-        };
-        if self.upgrade && head.status() == StatusCode::SWITCHING_PROTOCOLS {
-            self.head = Some(head);
-            self.state = State::Upgraded;
-            return Ok(false);
-        }
-        self.sound = framing_is_sound(&head)?;
-        self.head = Some(head);
-        self.state = match call.proceed() {
-            Some(RecvResponseResult::RecvBody(call)) => {
-                if let BodyMode::LengthDelimited(len) = call.body_mode()
-                    && len > self.limits.body
-                {
-                    return Err(self.body_too_large());
-                }
-                State::Body(Box::new(call))
-            }
-            Some(RecvResponseResult::Redirect(call)) => State::Done {
-                close: call.must_close_connection(),
-            },
-            Some(RecvResponseResult::Cleanup(call)) => State::Done {
-                close: call.must_close_connection(),
-            },
-            None => State::Broken,
-        };
-        Ok(true)
+        parsed
     }
 
-    /// Parses what has arrived of the body. Returns whether there is more to do now.
-    fn read_body(&mut self, mut call: Box<Call<RecvBody>>) -> Result<bool, ResponseError> {
-        let chunked = call.body_mode() == BodyMode::Chunked;
-        let by_close = call.body_mode() == BodyMode::CloseDelimited;
+    fn advance(&mut self, input: &[u8]) -> Result<usize, ResponseError> {
         let mut position = 0;
-        loop {
-            let start = self.body.len();
-            self.body.resize(start + self.input.len() - position, 0);
-            let read = call.read(&self.input[position..], &mut self.body[start..]);
-            let (used, made) = read.map_err(|error| ResponseError {
-                fault: Fault::BadChunks,
-                source: Some(error),
-            })?;
-            self.body.truncate(start + made);
-            position += used;
-            self.wire_bytes += used as u64;
-            if used == 0 {
-                break;
+        while let State::Head = self.state {
+            match self.read_head(&input[position..])? {
+                0 => return Ok(position),
+                used => position += used,
             }
         }
-        self.input.drain(..position);
+        if let State::Body(framing) = self.state {
+            position += self.read_body(&input[position..], framing)?;
+        }
+        Ok(position)
+    }
+
+    /// Parses a head, which may be an interim one. Returns its length, or 0 if it is not complete.
+    fn read_head(&mut self, input: &[u8]) -> Result<usize, ResponseError> {
+        let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let result = ParserConfig::default().parse_response_with_uninit_headers(
+            &mut parsed,
+            input,
+            &mut headers,
+        );
+        let used = match result {
+            Ok(Status::Complete(used)) => used,
+            Ok(Status::Partial) => {
+                self.check_head(input.len() + 1)?;
+                return Ok(0);
+            }
+            Err(error) => return Err(self.bad_head(input, error)),
+        };
+        self.check_head(used)?;
+        self.head_bytes += used;
+        let head = response(&parsed, &input[..used]).ok_or(Fault::NotHttp)?;
+        let status = head.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            if !self.upgrade {
+                return Err(Fault::Upgrade.into());
+            }
+            self.state = State::Upgraded;
+            self.head = Some(head);
+        } else if !status.is_informational() {
+            self.state = self.after_head(&head)?;
+            self.head = Some(head);
+        }
+        Ok(used)
+    }
+
+    /// Finds out where the response ends, and rejects it if that is ambiguous (RFC 9112, section 6.3).
+    fn after_head(&mut self, head: &Response<()>) -> Result<State, ResponseError> {
+        let (status, headers) = (head.status(), head.headers());
+        let length = content_length(headers)?;
+        let chunked = is_chunked(head)?;
+        // Chunked takes precedence over a length, but such a sender is not trusted.
+        self.close |= chunked && length.is_some();
+        self.close |= has_token(headers, &CONNECTION, "close")
+            || head.version() == Version::HTTP_10 && !has_token(headers, &CONNECTION, "keep-alive");
+        if self.asked.tunnel && status.is_success() {
+            self.close = true;
+            return Ok(State::Done);
+        }
+        let empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if self.asked.head_only || empty {
+            return Ok(State::Done);
+        }
+        Ok(State::Body(match length {
+            _ if chunked => Framing::Chunked(Chunks::new()),
+            Some(length) if length > self.limits.body => return Err(self.body_too_large()),
+            Some(length) => {
+                self.body.reserve_exact(length.min(RESERVED) as usize);
+                Framing::Length(length)
+            }
+            None => {
+                self.close = true;
+                Framing::Close
+            }
+        }))
+    }
+
+    /// Reads what has arrived of the body. Returns how much of the input that was.
+    fn read_body(&mut self, input: &[u8], mut framing: Framing) -> Result<usize, ResponseError> {
+        let (used, done) = match &mut framing {
+            Framing::Length(missing) => {
+                let len = usize::try_from(*missing).unwrap_or(usize::MAX);
+                let used = len.min(input.len());
+                self.body.extend_from_slice(&input[..used]);
+                *missing -= used as u64;
+                (used, *missing == 0)
+            }
+            Framing::Chunked(chunks) => (chunks.read(input, &mut self.body)?, chunks.is_done()),
+            Framing::Close => {
+                self.body.extend_from_slice(input);
+                (input.len(), false)
+            }
+        };
+        self.wire_bytes += used as u64;
         // A body of one-byte chunks is six times as long on the wire; far more than that is no body.
         let wire_limit = self.limits.body.saturating_mul(8).saturating_add(64 * 1024);
         if self.body.len() as u64 > self.limits.body || self.wire_bytes > wire_limit {
             return Err(self.body_too_large());
         }
-        if by_close || !call.can_proceed() {
-            if chunked && self.input.len() > CHUNK_LINE {
-                return Err(Fault::EndlessChunkHeader.into());
-            }
-            // ureq-proto 0.7 looks at a size when its line is complete, and that may be never.
-            if chunked && call.is_on_chunk_boundary() && !begins_a_size(&self.input) {
-                return Err(Fault::BadChunks.into());
-            }
-            self.state = State::Body(call);
-            return Ok(false);
-        }
-        let close = match call.proceed() {
-            Some(RecvBodyResult::Redirect(call)) => call.must_close_connection(),
-            Some(RecvBodyResult::Cleanup(call)) => call.must_close_connection(),
-            None => true,
+        self.state = match done {
+            true => State::Done,
+            false => State::Body(framing),
         };
-        self.state = State::Done { close };
-        Ok(true)
-    }
-
-    fn take_head(&mut self, len: usize) -> Result<(), ResponseError> {
-        self.check_head(len)?;
-        self.head_bytes += len;
-        self.input.drain(..len);
-        Ok(())
+        Ok(used)
     }
 
     fn check_head(&self, more: usize) -> Result<(), ResponseError> {
@@ -295,12 +316,12 @@ impl ResponseParser {
         Ok(())
     }
 
-    fn bad_head(&self, error: Error) -> ResponseError {
-        if let (0, Some(foreign)) = (self.head_bytes, Foreign::of(&self.input)) {
+    fn bad_head(&self, input: &[u8], error: httparse::Error) -> ResponseError {
+        if let (0, Some(foreign)) = (self.head_bytes, Foreign::of(input)) {
             return Fault::Foreign(foreign).into();
         }
         match error {
-            Error::HttpParseTooManyHeaders => Fault::TooManyHeaders.into(),
+            httparse::Error::TooManyHeaders => Fault::TooManyHeaders.into(),
             error => ResponseError {
                 fault: Fault::NotHttp,
                 source: Some(error),
@@ -322,17 +343,10 @@ impl From<Fault> for ResponseError {
     }
 }
 
-/// Whether a chunk's size may begin like this.
-fn begins_a_size(line: &[u8]) -> bool {
-    let is_end = |byte: &u8| matches!(byte, b';' | b'\r');
-    let size = line.split(is_end).next().unwrap_or_default();
-    size.iter()
-        .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b' ' | b'\t'))
-}
-
 /// The length of an interim response (100, 103, ...) at the front of the input, if it is complete.
 ///
 /// ureq-proto 0.7 would reject a 100 that carries headers, which a proxy may send.
+#[cfg(feature = "ureq")]
 pub(crate) fn interim(input: &[u8]) -> Option<usize> {
     let code = input.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     if code[0] != b'1' || code == b"101" {
@@ -342,21 +356,67 @@ pub(crate) fn interim(input: &[u8]) -> Option<usize> {
     Some(end + 4)
 }
 
-/// Rejects a response whose length is ambiguous. Returns whether the connection may be reused.
-fn framing_is_sound(head: &Response<()>) -> Result<bool, ResponseError> {
-    if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Fault::Upgrade.into());
+/// A parsed head, whose values share one copy of its bytes.
+fn response(parsed: &httparse::Response<'_, '_>, head: &[u8]) -> Option<Response<()>> {
+    let text = Bytes::copy_from_slice(head);
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    for header in &*parsed.headers {
+        let start = header.value.as_ptr() as usize - head.as_ptr() as usize;
+        let value = text.slice(start..start + header.value.len());
+        headers.append(
+            HeaderName::from_bytes(header.name.as_bytes()).ok()?,
+            HeaderValue::from_maybe_shared(value).ok()?,
+        );
     }
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(parsed.code?).ok()?;
+    *response.version_mut() = match parsed.version? {
+        0 => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    *response.headers_mut() = headers;
+    Some(response)
+}
+
+/// The length that the headers state; several that agree are one.
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let mut length = None;
+    let values = headers.get_all(CONTENT_LENGTH).iter();
+    for text in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
+        let text = text.trim_ascii();
+        // A sign would be parsed as well.
+        let digits = text.iter().all(u8::is_ascii_digit);
+        let number = str::from_utf8(text).ok().filter(|_| digits);
+        let number: u64 = number
+            .and_then(|text| text.parse().ok())
+            .ok_or(Fault::NotHttp)?;
+        if length.is_some_and(|length| length != number) {
+            return Err(Fault::NotHttp);
+        }
+        length = Some(number);
+    }
+    Ok(length)
+}
+
+/// Whether the body arrives in chunks. No other encoding is accepted.
+fn is_chunked(head: &Response<()>) -> Result<bool, Fault> {
     let mut encodings = head.headers().get_all(TRANSFER_ENCODING).iter();
     let Some(encoding) = encodings.next() else {
-        return Ok(true);
+        return Ok(false);
     };
     let chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
     if !chunked || encodings.next().is_some() || head.version() != Version::HTTP_11 {
-        return Err(Fault::UnknownEncoding.into());
+        return Err(Fault::UnknownEncoding);
     }
-    // RFC 9112, section 6.3: chunked takes precedence over a length, but such a sender is not trusted.
-    Ok(!head.headers().contains_key(CONTENT_LENGTH))
+    Ok(true)
+}
+
+/// Whether a header that lists words has this one.
+pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        let mut words = value.as_bytes().split(|byte| *byte == b',');
+        words.any(|word| word.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    })
 }
 
 #[cfg(test)]
@@ -385,7 +445,7 @@ mod tests {
     fn parser() -> ResponseParser {
         let request = Request::get("http://gw.example/").body(Body::empty());
         let encoded = encode(request.expect("a request"), None).expect("a good request");
-        ResponseParser::new(encoded.call, &LIMITS)
+        ResponseParser::new(encoded.asked, &LIMITS)
     }
 
     #[test]
