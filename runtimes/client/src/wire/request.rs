@@ -232,6 +232,42 @@ mod tests {
     }
 
     #[test]
+    fn a_host_and_credentials_are_taken_from_the_url() {
+        for (url, expected) in [
+            ("https://h:443/?q", "GET /?q HTTP/1.1\r\nhost: h\r\n\r\n"),
+            ("wss://h:80", "GET / HTTP/1.1\r\nhost: h:80\r\n\r\n"),
+            (
+                "http://[::1]:80/x#y",
+                "GET /x HTTP/1.1\r\nhost: [::1]\r\n\r\n",
+            ),
+            (
+                "http://u:p@h?q",
+                "GET /?q HTTP/1.1\r\nhost: h\r\nauthorization: Basic dTpw\r\n\r\n",
+            ),
+        ] {
+            assert_eq!(head(Request::get(url), "", None), expected);
+        }
+        let connect = head(Request::connect("h:443"), "", None);
+        assert_eq!(connect, "CONNECT h:443 HTTP/1.1\r\nhost: h:443\r\n\r\n");
+    }
+
+    #[test]
+    fn a_request_of_an_impossible_form_is_rejected() {
+        let two = Request::get("http://h/")
+            .header("host", "a")
+            .header("host", "b");
+        for (request, body) in [
+            (two, ""),
+            (Request::head("http://h/"), "x"),
+            (Request::connect("h:443"), "x"),
+        ] {
+            let request = request.body(Body::from(body.as_bytes().to_vec()));
+            let error = encode(request.expect("a request"), None).err();
+            assert!(matches!(error, Some(RequestError::Form)));
+        }
+    }
+
+    #[test]
     fn long_heads_are_written_whole() {
         let value = "v".repeat(20_000);
         let request = Request::get("http://gw.example/").header("x-long", &value);
@@ -242,7 +278,12 @@ mod tests {
 
     #[test]
     fn wrong_content_length_is_rejected() {
-        for (name, value) in [("content-length", "3"), ("transfer-encoding", "chunked")] {
+        for (name, value) in [
+            ("content-length", "3"),
+            ("content-length", "+2"),
+            ("content-length", "2, 2"),
+            ("transfer-encoding", "chunked"),
+        ] {
             let request = Request::post("http://gw.example/").header(name, value);
             let request = request.body(Body::from(b"{}".to_vec()));
             let error = encode(request.expect("a request"), None).err();

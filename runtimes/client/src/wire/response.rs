@@ -15,7 +15,7 @@ use crate::net::explain::{Fault, Foreign};
 /// The most headers that a head may have.
 const HEADERS: usize = 128;
 /// The most memory, in bytes, that is reserved for a body before it has arrived.
-const RESERVED: u64 = 64 * 1024;
+const RESERVED: u64 = 16 * 1024;
 
 /// The response to one request.
 ///
@@ -478,6 +478,159 @@ mod tests {
                 assert!(error.fault.is_closed());
                 assert!(cut_off.take_response().is_none());
             }
+        }
+    }
+
+    fn parser_of(request: http::request::Builder) -> ResponseParser {
+        let request = request.uri("http://gw.example/").body(Body::empty());
+        let encoded = encode(request.expect("a request"), None).expect("a good request");
+        ResponseParser::new(encoded.asked, &LIMITS)
+    }
+
+    #[test]
+    fn only_a_connection_without_doubt_is_used_again() {
+        let get = || Request::get("/");
+        for (request, text, body, again) in [
+            (
+                get(),
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+                "x",
+                true,
+            ),
+            (
+                get(),
+                "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\ncontent-length:1\r\n\r\nx",
+                "x",
+                true,
+            ),
+            (
+                get(),
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy",
+                "x",
+                false,
+            ),
+            (
+                get(),
+                "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n",
+                "",
+                false,
+            ),
+            (
+                get().header("connection", "close"),
+                "HTTP/1.1 204 No Content\r\n\r\n",
+                "",
+                false,
+            ),
+            (get(), "HTTP/1.0 204 No Content\r\n\r\n", "", false),
+            (
+                get(),
+                "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\nx",
+                "x",
+                true,
+            ),
+            (get(), "HTTP/1.1 200 OK\r\n\r\nx", "x", false),
+            (
+                get(),
+                "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+                "",
+                true,
+            ),
+            (
+                Request::head("/"),
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+                "",
+                true,
+            ),
+            (Request::head("/"), "HTTP/1.1 200 OK\r\n\r\n", "", true),
+            (
+                get(),
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nContent-Length: 9\r\n\r\n\
+                 1\r\nx\r\n0\r\n\r\n",
+                "x",
+                false,
+            ),
+            (
+                get(),
+                "HTTP/1.1 102 Processing\n\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                "",
+                true,
+            ),
+        ] {
+            let mut parser = parser_of(request);
+            let fed = parser.feed(text.as_bytes()).and_then(|()| parser.end());
+            fed.expect(text);
+            assert_eq!(parser.keeps_alive(), again, "{text}");
+            assert_eq!(parser.take_response().expect(text).body(), body, "{text}");
+        }
+    }
+
+    #[test]
+    fn responses_that_may_end_elsewhere_are_refused() {
+        let long = format!("X: {}", "y".repeat(1000));
+        let many = "X: y\r\n".repeat(HEADERS + 1);
+        for (head, fault) in [
+            (
+                "1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2",
+                Fault::NotHttp,
+            ),
+            ("1.1 200 OK\r\nContent-Length: 1, 2", Fault::NotHttp),
+            ("1.1 200 OK\r\nContent-Length: +1", Fault::NotHttp),
+            ("1.1 200 OK\r\nContent-Length: 0x1", Fault::NotHttp),
+            ("1.1 200 OK\r\nContent-Length:", Fault::NotHttp),
+            (
+                "1.1 200 OK\r\nContent-Length: 18446744073709551616",
+                Fault::NotHttp,
+            ),
+            (
+                "1.1 200 OK\r\nContent-Length: 1001",
+                Fault::BodyTooLarge(1000),
+            ),
+            (
+                "1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",
+                Fault::UnknownEncoding,
+            ),
+            (
+                "1.1 200 OK\r\nTransfer-Encoding: identity",
+                Fault::UnknownEncoding,
+            ),
+            (
+                "1.0 200 OK\r\nTransfer-Encoding: chunked",
+                Fault::UnknownEncoding,
+            ),
+            (
+                "1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+                Fault::UnknownEncoding,
+            ),
+            ("1.1 101 Switching Protocols", Fault::Upgrade),
+            ("1.1 200 OK\r\nX: a\r\n b", Fault::NotHttp),
+            ("1.1 200 OK\r\n X: a", Fault::NotHttp),
+            ("1.1 200 OK\r\nContent-Length : 1", Fault::NotHttp),
+            ("1.1 200 OK\r\nX: a\rb", Fault::NotHttp),
+            ("1.1 99 OK", Fault::NotHttp),
+            ("2 200 OK", Fault::NotHttp),
+            (&format!("1.1 200 OK\r\n{long}"), Fault::HeadTooLarge(1000)),
+            (&format!("1.1 200 OK\r\n{many}X: y"), Fault::TooManyHeaders),
+        ] {
+            let mut parser = parser();
+            let text = format!("HTTP/{head}\r\n\r\n");
+            let error = parser.feed(text.as_bytes()).expect_err(head);
+            assert_eq!(error.fault, fault, "{head}");
+            assert!(parser.end().is_err() && parser.take_response().is_none());
+        }
+    }
+
+    #[test]
+    fn a_tunnel_begins_after_the_head_of_a_success() {
+        let request = || Request::connect("gw.example:443").body(Body::empty());
+        for (text, stray) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\n\r\nx", true),
+        ] {
+            let encoded = encode(request().expect("a request"), None).expect("a good request");
+            let mut parser = ResponseParser::new(encoded.asked, &LIMITS);
+            parser.feed(text.as_bytes()).expect(text);
+            assert!(parser.is_done() && !parser.keeps_alive(), "{text}");
+            assert_eq!(parser.has_stray_bytes(), stray, "{text}");
         }
     }
 
