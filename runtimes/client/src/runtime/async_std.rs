@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use async_std::fs::File;
 use async_std::net::{TcpStream, ToSocketAddrs};
+use async_std::task::spawn_blocking;
 
-use super::Runtime;
+use super::local_file::Spawn;
+use super::{LocalFile, Runtime};
 use crate::net::BoxFuture;
 
 /// The [async-std](https://docs.rs/async-std) runtime.
@@ -21,7 +22,7 @@ pub struct AsyncStd;
 
 impl Runtime for AsyncStd {
     type Tcp = TcpStream;
-    type File = File;
+    type File = LocalFile;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok((host, port).to_socket_addrs().await?.collect())
@@ -34,9 +35,9 @@ impl Runtime for AsyncStd {
     }
 
     async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
-        let file = File::open(path).await?;
-        let len = file.metadata().await?.len();
-        Ok((file, len))
+        let path = path.to_owned();
+        let spawn: Spawn = |job| Box::pin(spawn_blocking(move || job.read()));
+        spawn_blocking(move || LocalFile::open(&path, spawn)).await
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -20,6 +20,8 @@ use crate::net::BoxFuture;
 
 #[cfg(feature = "async-std")]
 mod async_std;
+#[cfg(any(feature = "async-std", feature = "smol", feature = "tokio"))]
+mod local_file;
 #[cfg(feature = "smol")]
 mod smol;
 #[cfg(feature = "tokio")]
@@ -27,6 +29,8 @@ mod tokio;
 
 #[cfg(feature = "async-std")]
 pub use self::async_std::AsyncStd;
+#[cfg(any(feature = "async-std", feature = "smol", feature = "tokio"))]
+pub use self::local_file::LocalFile;
 #[cfg(feature = "smol")]
 pub use self::smol::Smol;
 #[cfg(feature = "tokio")]
@@ -91,7 +95,3 @@ pub(crate) fn nothing_to_read<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
         .poll_read(&mut context, &mut [0])
         .is_pending()
 }
-
-/// Read this much of a file at a time, bytes: the runtimes' own defaults go up to 8 MiB.
-#[cfg(any(feature = "tokio", feature = "smol"))]
-const FILE_BUFFER: usize = 256 * 1024;

@@ -1,14 +1,14 @@
 //! smol.
 
-use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use smol::{Async, Timer, Unblock, unblock};
+use smol::{Async, Timer, unblock};
 
-use super::Runtime;
+use super::local_file::Spawn;
+use super::{LocalFile, Runtime};
 use crate::net::BoxFuture;
 
 /// The [smol](https://docs.rs/smol) runtime; works in any executor, since its reactor runs on its
@@ -18,7 +18,7 @@ pub struct Smol;
 
 impl Runtime for Smol {
     type Tcp = Async<TcpStream>;
-    type File = Unblock<File>;
+    type File = LocalFile;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let host = host.to_owned();
@@ -39,13 +39,8 @@ impl Runtime for Smol {
 
     async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
         let path = path.to_owned();
-        let (file, len) = unblock(move || {
-            let file = File::open(path)?;
-            let len = file.metadata()?.len();
-            io::Result::Ok((file, len))
-        })
-        .await?;
-        Ok((Unblock::with_capacity(super::FILE_BUFFER, file), len))
+        let spawn: Spawn = |job| Box::pin(unblock(move || job.read()));
+        unblock(move || LocalFile::open(&path, spawn)).await
     }
 
     async fn sleep(&self, duration: Duration) {

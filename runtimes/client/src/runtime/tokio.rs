@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use tokio::fs::File;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 
-use super::Runtime;
+use super::local_file::Spawn;
+use super::{LocalFile, Runtime};
 use crate::net::BoxFuture;
 
 /// The [tokio](::tokio) runtime: its I/O and time drivers must be enabled where futures are polled.
@@ -21,7 +22,7 @@ pub struct Tokio;
 
 impl Runtime for Tokio {
     type Tcp = TokioIo<TcpStream>;
-    type File = TokioIo<File>;
+    type File = LocalFile;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
@@ -35,15 +36,11 @@ impl Runtime for Tokio {
 
     async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
         let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(path)?;
-            let len = file.metadata()?.len();
-            io::Result::Ok((file, len))
-        });
-        let (file, len) = opened.await??;
-        let mut file = File::from_std(file);
-        file.set_max_buf_size(super::FILE_BUFFER);
-        Ok((TokioIo(file), len))
+        let spawn: Spawn = |job| {
+            let read = spawn_blocking(move || job.read());
+            Box::pin(async move { read.await? })
+        };
+        spawn_blocking(move || LocalFile::open(&path, spawn)).await?
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
