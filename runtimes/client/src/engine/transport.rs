@@ -117,6 +117,7 @@ impl<R: Runtime> HttpTransport<R> {
 
 impl<R: Runtime> HttpTransport<R> {
     /// Who responds to requests to this origin, where a proxy is always asked for a tunnel.
+    #[cfg(feature = "ureq")]
     pub(crate) fn tunnel_peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
         self.shared.route(origin, true).peer()
     }

@@ -1,5 +1,7 @@
 //! A body that arrives in chunks (RFC 9112, section 7.1).
 
+use bytes::BytesMut;
+
 use crate::net::explain::Fault;
 
 /// The longest line before a chunk, and the longest trailer, bytes.
@@ -57,7 +59,7 @@ impl Chunks {
 
     /// Appends what has arrived of the body. Returns how much of the input that was: all of it, unless
     /// the body ends before.
-    pub(super) fn read(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, Fault> {
+    pub(super) fn read(&mut self, input: &[u8], body: &mut BytesMut) -> Result<usize, Fault> {
         let mut rest = input;
         while !self.is_done()
             && let Some((byte, after)) = rest.split_first()
@@ -124,10 +126,10 @@ mod tests {
 
     /// The body, and what is left of the input.
     fn read(input: &str) -> Result<(String, &str), Fault> {
-        let (mut chunks, mut body) = (Chunks::new(), Vec::new());
+        let (mut chunks, mut body) = (Chunks::new(), BytesMut::new());
         let used = chunks.read(input.as_bytes(), &mut body)?;
         assert!(chunks.is_done() || used == input.len());
-        let mut again = (Chunks::new(), Vec::new());
+        let mut again = (Chunks::new(), BytesMut::new());
         for byte in input.as_bytes() {
             again.0.read(&[*byte], &mut again.1)?;
         }
@@ -135,7 +137,10 @@ mod tests {
         if !chunks.is_done() {
             return Err(Fault::CutBody(None));
         }
-        Ok((String::from_utf8(body).expect("text"), &input[used..]))
+        Ok((
+            String::from_utf8(body.to_vec()).expect("text"),
+            &input[used..],
+        ))
     }
 
     #[test]

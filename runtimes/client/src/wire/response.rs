@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use httparse::{ParserConfig, Status};
@@ -36,7 +36,8 @@ pub(crate) struct ResponseParser {
     /// Bytes of the body as received, chunk sizes included.
     wire_bytes: u64,
     head: Option<Response<()>>,
-    body: Vec<u8>,
+    /// Lies in memory behind the head, if there is room.
+    body: BytesMut,
     /// Whether the connection ends with the response: one side says so, or it is in doubt where the
     /// response ends.
     close: bool,
@@ -82,7 +83,7 @@ impl ResponseParser {
             head_bytes: 0,
             wire_bytes: 0,
             head: None,
-            body: Vec::new(),
+            body: BytesMut::new(),
             close: asked.close,
             upgrade: false,
         }
@@ -157,7 +158,7 @@ impl ResponseParser {
 
     /// Takes the bytes of the body that have arrived since the last call.
     pub(crate) fn take_body(&mut self) -> Bytes {
-        Bytes::from(std::mem::take(&mut self.body))
+        self.body.split().freeze()
     }
 
     /// Whether the response allows another request on the connection.
@@ -234,7 +235,11 @@ impl ResponseParser {
         };
         self.check_head(used)?;
         self.head_bytes += used;
-        let head = response(&parsed, &input[..used]).ok_or(Fault::NotHttp)?;
+        // One copy for the values of all headers, and for the body if it is here already.
+        let mut text = BytesMut::with_capacity(input.len());
+        text.extend_from_slice(&input[..used]);
+        self.body = text.split_off(used);
+        let head = response(&parsed, &input[..used], &text.freeze()).ok_or(Fault::NotHttp)?;
         let status = head.status();
         if status == StatusCode::SWITCHING_PROTOCOLS {
             if !self.upgrade {
@@ -270,7 +275,7 @@ impl ResponseParser {
             _ if chunked => Framing::Chunked(Chunks::new()),
             Some(length) if length > self.limits.body => return Err(self.body_too_large()),
             Some(length) => {
-                self.body.reserve_exact(length.min(RESERVED) as usize);
+                self.body.reserve(length.min(RESERVED) as usize);
                 Framing::Length(length)
             }
             None => {
@@ -356,13 +361,16 @@ pub(crate) fn interim(input: &[u8]) -> Option<usize> {
     Some(end + 4)
 }
 
-/// A parsed head, whose values share one copy of its bytes.
-fn response(parsed: &httparse::Response<'_, '_>, head: &[u8]) -> Option<Response<()>> {
-    let text = Bytes::copy_from_slice(head);
+/// A parsed head, whose values share a copy of its bytes.
+fn response(
+    parsed: &httparse::Response<'_, '_>,
+    head: &[u8],
+    copy: &Bytes,
+) -> Option<Response<()>> {
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for header in &*parsed.headers {
         let start = header.value.as_ptr() as usize - head.as_ptr() as usize;
-        let value = text.slice(start..start + header.value.len());
+        let value = copy.slice(start..start + header.value.len());
         headers.append(
             HeaderName::from_bytes(header.name.as_bytes()).ok()?,
             HeaderValue::from_maybe_shared(value).ok()?,
