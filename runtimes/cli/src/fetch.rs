@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use sorna::blocking::Kernel;
 use sorna::files::Saver;
 use sorna::protocol::Download;
-use sorna::{Error, FilesUnavailable, Unavailable, UnpackEvent};
+use sorna::{Error, FilesUnavailable, TransportError, Unavailable, UnpackEvent};
 
+use crate::chain::chain;
 use crate::failure::Failure;
 use crate::harmless::safe;
 use crate::lock::lock;
@@ -20,7 +21,7 @@ use crate::units::{count, size};
 /// How often the progress is shown.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// How many files are named that were not replaced.
+/// How many files are named that were not replaced, or could not be written.
 const MOST: usize = 10;
 
 /// Checks, before anything is done, that files can be written there.
@@ -43,6 +44,8 @@ pub(crate) struct Fetch {
     special: Vec<(String, &'static str)>,
     /// What the gateway did not send.
     unavailable: Option<Box<FilesUnavailable>>,
+    /// What could not be written, each once.
+    unwritten: Vec<String>,
 }
 
 impl Fetch {
@@ -53,6 +56,7 @@ impl Fetch {
             saver: Arc::new(Mutex::new(saver)),
             special: Vec::new(),
             unavailable: None,
+            unwritten: Vec::new(),
         }
     }
 
@@ -79,7 +83,8 @@ impl Fetch {
     /// Downloads these, once.
     ///
     /// Gateways send nothing of a request if one of its files is missing: the others are requested without it. And managers
-    /// do not send large directories: what is in them is requested one by one.
+    /// do not send large directories: what is in them is requested one by one. Where something cannot be written, the rest
+    /// is: it is [reported](Self::report).
     pub(crate) fn fetch(
         &mut self,
         kernel: &Kernel,
@@ -87,8 +92,14 @@ impl Fetch {
         reporter: &mut Reporter,
     ) -> Result<(), Error> {
         let fetched = self.fetch_all(kernel, files, reporter);
-        let finished = lock(&self.saver).finish();
-        fetched.and(finished.map_err(Error::from))
+        loop {
+            let finished = lock(&self.saver).finish();
+            match finished {
+                Ok(()) => return fetched,
+                // The other directories are left.
+                Err(error) => self.note_unwritten(&error),
+            }
+        }
     }
 
     fn fetch_all(
@@ -125,7 +136,7 @@ impl Fetch {
     }
 
     fn save(
-        &self,
+        &mut self,
         kernel: &Kernel,
         files: &[String],
         meter: &mut Meter,
@@ -134,9 +145,19 @@ impl Fetch {
         for event in kernel.download(files.iter().map(String::as_str)) {
             let event = event?;
             meter.note(&event, reporter);
-            lock(&self.saver).handle(event)?;
+            let handled = lock(&self.saver).handle(event);
+            if let Err(error) = handled {
+                self.note_unwritten(&error);
+            }
         }
         Ok(())
+    }
+
+    fn note_unwritten(&mut self, error: &TransportError) {
+        let text = safe(&chain(error));
+        if !self.unwritten.contains(&text) {
+            self.unwritten.push(text);
+        }
     }
 
     /// What to request in place of directories that are too large; the other files are unavailable.
@@ -191,7 +212,8 @@ impl Fetch {
         lock(&self.saver).saved().to_vec()
     }
 
-    /// Says what was left out, what was not replaced, and what has another name; whether something was not replaced.
+    /// Says what was left out, what was not replaced or could not be written, and what has another name; whether something
+    /// is not written.
     pub(crate) fn report(&self, reporter: &mut Reporter) -> bool {
         let saver = lock(&self.saver);
         for (path, kind) in &self.special {
@@ -201,7 +223,9 @@ impl Fetch {
             let path = shown(path);
             reporter.advice(format_args!("Left out {path}: it is {kind}."));
         }
-        let renamed = saver.renamed();
+        // It may not have been possible.
+        let renamed = saver.renamed().iter();
+        let renamed: Vec<_> = renamed.filter(|(_, other)| other.exists()).collect();
         for (path, other) in renamed.iter().take(MOST) {
             let (path, other) = (shown(path), shown(other));
             reporter.advice(format_args!(
@@ -221,10 +245,20 @@ impl Fetch {
         if let Some(more @ 1..) = kept.len().checked_sub(MOST) {
             reporter.fail(format_args!("Nor were {more} more."));
         }
-        if !kept.is_empty() || !renamed.is_empty() {
+        // Of two kinds, neither replaces the other.
+        let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|it| !it.is_dir());
+        if kept.iter().any(|path| is_file(path))
+            || renamed.iter().any(|(a, b)| is_file(a) && is_file(b))
+        {
             reporter.advice("To replace files, add --overwrite.");
         }
-        !kept.is_empty()
+        for text in self.unwritten.iter().take(MOST) {
+            reporter.fail(text);
+        }
+        if let Some(more @ 1..) = self.unwritten.len().checked_sub(MOST) {
+            reporter.fail(format_args!("Nor could {more} more be written."));
+        }
+        !kept.is_empty() || !self.unwritten.is_empty()
     }
 }
 

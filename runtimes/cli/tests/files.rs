@@ -469,6 +469,78 @@ fn what_a_program_makes_is_brought_back_and_what_was_uploaded_is_not() {
 }
 
 #[test]
+fn what_is_in_the_way_of_one_path_does_not_cost_the_others() {
+    // With `.1` it is too long for most file systems; permissions mean nothing to root.
+    let long = "n".repeat(255);
+    let code = format!(
+        "mkdir -p d f s/deep; echo 1 > d/a; echo 3 > s/deep/b; echo 4 > f/c; echo 5 > z; echo 6 > q; echo 7 > {long}"
+    );
+    Lab::both(|lab| {
+        for overwrites in [false, true] {
+            let output = lab.directory.path().join(format!("made-{overwrites}"));
+            let at = |name: &str| output.join(name);
+            std::fs::create_dir_all(at("q/inside")).expect("a directory");
+            std::fs::write(at("d"), "before").expect("a file");
+            std::fs::write(at("f"), "before").expect("a file");
+            std::os::unix::fs::symlink(".", at("s")).expect("a link");
+            let is_long = match overwrites {
+                false => std::fs::write(at(&long), "before"),
+                true => std::fs::create_dir(at(&long)),
+            };
+            is_long.expect("a file");
+            let name = format!("made-{overwrites}");
+            let mut options = vec!["--output", &name];
+            options.extend(overwrites.then_some("--overwrite"));
+            let run = check(run_files(lab, &code, &options)).code(1);
+            run.stderr_eq(
+                format!(
+                    "∙ {name}/d exists already: the new one is {name}/d.1.\n\
+                 ∙ {name}/f exists already: the new one is {name}/f.1.\n\
+                 ∙ {name}/q exists already: the new one is {name}/q.1.\n\
+                 ∙ {name}/s exists already: the new one is {name}/s.1.\n\
+                 ...\n\
+                 ✘ cannot write {name}/[LONG].1: File name too long (os error 36)\n"
+                )
+                .replace("[LONG]", &long),
+            );
+            for (path, content) in [
+                ("d", "before"),
+                ("f", "before"),
+                ("d.1/a", "1\n"),
+                ("f.1/c", "4\n"),
+                ("q.1", "6\n"),
+                ("s.1/deep/b", "3\n"),
+                ("z", "5\n"),
+            ] {
+                let found = std::fs::read_to_string(at(path)).expect("a file");
+                assert_eq!(found, content, "{path}");
+            }
+        }
+        // The program's own exit code says more.
+        check(run_files(
+            lab,
+            "mkdir d; echo 1 > d/a; exit 3",
+            &["--output", "made-false"],
+        ))
+        .code(3)
+        .stderr_eq("∙ made-false/d exists already: the new one is made-false/d.2.\n");
+    });
+}
+
+#[test]
+fn a_download_goes_on_after_what_cannot_be_written() {
+    Lab::both(|lab| {
+        lab.run("mkdir d; echo 1 > d/a; echo 2 > z");
+        std::fs::write(lab.directory.path().join("d"), "before").expect("a file");
+        check(lab.on(&["download", "NAME", "d", "z"]))
+            .code(1)
+            .stderr_eq("✘ cannot write ./d: it is not a directory\n✔ Downloaded 1 file.\n");
+        assert_eq!(lab.read("z"), b"2\n");
+        assert_eq!(lab.read("d"), b"before");
+    });
+}
+
+#[test]
 fn it_is_brought_back_after_ctrl_c() {
     Lab::both(|lab| {
         let code = "echo part > file; echo begun; sleep 1000";

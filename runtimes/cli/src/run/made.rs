@@ -34,7 +34,8 @@ const CACHE: &str = "__pycache__";
 pub(crate) struct MadeArgs {
     /// Bring back what the program, and its build, made or changed in its work directory, into this directory, which is
     /// created if needed; also if it fails. Files that are there stay, and the new ones of their names get `.1` at the end,
-    /// unless --overwrite is given. In Sorna v2 this works with gateways of `sorna serve`.
+    /// unless --overwrite is given; so do directories where files are. What cannot be written is named, and the rest is
+    /// saved. In Sorna v2 this works with gateways of `sorna serve`.
     #[arg(long, value_name = "DIR", conflicts_with = "enqueue")]
     output: Option<PathBuf>,
 

@@ -27,6 +27,13 @@ impl Directories {
         self.modes.insert(path, mode & 0o777);
     }
 
+    /// Gives the mode of a directory in the kernel to one that stands for it, too.
+    pub(super) fn copy_mode(&mut self, from: &Path, to: &Path) {
+        if let Some(mode) = self.modes.get(from).copied().filter(|_| from != to) {
+            self.modes.insert(to.to_owned(), mode);
+        }
+    }
+
     /// Creates a directory, or checks that it is one. Where that is wanted, one that does not let its owner in is opened.
     pub(super) fn enter(&mut self, path: &Path, opens: bool) -> io::Result<()> {
         if self.entered.contains_key(path) {

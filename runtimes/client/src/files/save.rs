@@ -1,5 +1,6 @@
 //! Downloaded files, written to disk.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -42,6 +43,8 @@ pub struct Saver {
     renamed: Vec<(PathBuf, PathBuf)>,
     left_out: Vec<(PathBuf, &'static str)>,
     directories: Directories,
+    /// The directories that have another name, and that name.
+    moved: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl Saver {
@@ -58,6 +61,7 @@ impl Saver {
             renamed: Vec::new(),
             left_out: Vec::new(),
             directories: Directories::default(),
+            moved: BTreeMap::new(),
         }
     }
 
@@ -70,7 +74,8 @@ impl Saver {
     }
 
     /// Sets whether a file that does not replace one of its name is written all the same, under the first of `NAME.1`,
-    /// `NAME.2`, ... that is free, and [named](Self::renamed): no by default. Has no effect if files are replaced.
+    /// `NAME.2`, ... that is free, and [named](Self::renamed): no by default. So is a directory where a file or link has its
+    /// name, and a file where a directory has it, even if files are replaced.
     #[must_use]
     pub fn with_renaming(mut self, renames: bool) -> Self {
         self.renames = renames;
@@ -82,37 +87,43 @@ impl Saver {
     /// # Errors
     ///
     /// An [`Error::Transport`](crate::Error::Transport) of kind [`LocalFile`](TransportErrorKind::LocalFile), which
-    /// names the path.
+    /// names the path. The rest of that file is ignored, so the other files can be written all the same.
     pub fn handle(&mut self, event: UnpackEvent) -> Result<(), TransportError> {
         match event {
             UnpackEvent::Directory(entry) => {
                 let path = self.directory.join(&entry.path);
                 self.directories.set_mode(path.clone(), entry.mode);
-                self.create_directories(&path)
+                self.create_directories(&path).map(drop)
             }
             UnpackEvent::FileStart(entry) => {
-                let target = self.directory.join(&entry.path);
+                self.open = None;
+                let mut target = self.directory.join(&entry.path);
+                if let (Some(parent), Some(name)) = (target.parent(), target.file_name()) {
+                    target = self.create_directories(parent)?.join(name);
+                }
                 self.open = match self.is_in_the_way(&target) {
                     true if self.renames => {
                         let other = free(&target);
                         self.renamed.push((target, other.clone()));
-                        Some(self.start(other, &entry)?)
+                        Some(start(other, &entry)?)
                     }
                     true => {
                         self.kept.push(target);
                         None
                     }
-                    false => Some(self.start(target, &entry)?),
+                    false => Some(start(target, &entry)?),
                 };
                 Ok(())
             }
-            UnpackEvent::Data(bytes) => match &mut self.open {
-                Some(partial) => partial
-                    .file
-                    .write_all(&bytes)
-                    .map_err(|error| unwritable(&partial.target, error)),
-                None => Ok(()),
-            },
+            UnpackEvent::Data(bytes) => {
+                let Some(mut partial) = self.open.take() else {
+                    return Ok(());
+                };
+                let written = partial.file.write_all(&bytes);
+                written.map_err(|error| unwritable(&partial.target, error))?;
+                self.open = Some(partial);
+                Ok(())
+            }
             UnpackEvent::FileEnd => match self.open.take() {
                 Some(partial) => {
                     self.saved.push(partial.finish()?);
@@ -134,7 +145,7 @@ impl Saver {
         &self.kept
     }
 
-    /// The files that were written under another name, and that name, since something of their name was there.
+    /// The files and directories that were written under another name, and that name, since something of their name was there.
     #[must_use]
     pub fn renamed(&self) -> &[(PathBuf, PathBuf)] {
         &self.renamed
@@ -177,36 +188,43 @@ impl Saver {
     }
 
     fn is_in_the_way(&self, path: &PathBuf) -> bool {
-        // One of its own may have been requested twice.
-        self.keeps && fs::symlink_metadata(path).is_ok() && !self.saved.contains(path)
+        match fs::symlink_metadata(path) {
+            // One of its own may have been requested twice.
+            Ok(_) if self.keeps => !self.saved.contains(path),
+            Ok(found) => self.renames && found.is_dir(),
+            Err(_) => false,
+        }
     }
 
-    fn start(&mut self, target: PathBuf, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
-        let parent = target.parent().unwrap_or(&self.directory).to_owned();
-        self.create_directories(&parent)?;
-        let partial = parent.join(format!(".{}.part", random_token()));
-        let file = create(&partial, entry.mode).map_err(|error| unwritable(&target, error))?;
-        Ok(Partial {
-            path: Some(partial),
-            target,
-            file,
-            mode: entry.mode,
-        })
-    }
-
-    /// Creates a directory and those above it. Those between it and the directory that everything is below must be no
-    /// links.
-    fn create_directories(&mut self, path: &Path) -> Result<(), TransportError> {
+    /// Creates a directory and those above it, and returns where it is. Those between it and the directory that everything
+    /// is below must be no links.
+    fn create_directories(&mut self, path: &Path) -> Result<PathBuf, TransportError> {
         fs::create_dir_all(&self.directory).map_err(|error| unwritable(&self.directory, error))?;
         let below = path.strip_prefix(&self.directory).unwrap_or(path);
+        let mut wanted = self.directory.clone();
         let mut directory = self.directory.clone();
         for part in below {
-            directory.push(part);
-            self.directories
-                .enter(&directory, !self.keeps)
-                .map_err(|error| unwritable(&directory, error))?;
+            wanted.push(part);
+            match self.moved.get(&wanted) {
+                Some(other) => directory.clone_from(other),
+                None => directory.push(part),
+            }
+            self.directories.copy_mode(&wanted, &directory);
+            let entered = self.directories.enter(&directory, !self.keeps);
+            let entered = match entered {
+                Err(_) if self.renames && is_no_directory(&directory) => {
+                    let other = free(&directory);
+                    self.directories.copy_mode(&wanted, &other);
+                    let was = std::mem::replace(&mut directory, other.clone());
+                    self.renamed.push((was, other.clone()));
+                    self.moved.insert(wanted.clone(), other);
+                    self.directories.enter(&directory, !self.keeps)
+                }
+                entered => entered,
+            };
+            entered.map_err(|error| unwritable(&directory, error))?;
         }
-        Ok(())
+        Ok(directory)
     }
 }
 
@@ -217,6 +235,23 @@ impl Drop for Saver {
         // Nobody is there to be told. What is saved is complete.
         let _ = self.finish();
     }
+}
+
+fn start(target: PathBuf, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
+    let parent = target.parent().unwrap_or(Path::new(""));
+    let partial = parent.join(format!(".{}.part", random_token()));
+    let file = create(&partial, entry.mode).map_err(|error| unwritable(&target, error))?;
+    Ok(Partial {
+        path: Some(partial),
+        target,
+        file,
+        mode: entry.mode,
+    })
+}
+
+/// Whether something is there, such as a file or a link, that cannot be used as a directory.
+fn is_no_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir())
 }
 
 /// Takes from the owner what only the writing of the file needed.
@@ -481,6 +516,58 @@ mod tests {
         assert_eq!(fs::read_to_string(&saved[0]).unwrap(), "after");
         let linked = fs::read_to_string(elsewhere.path().join("b"));
         assert_eq!(linked.unwrap(), "before");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_of_another_kind_is_in_nobodys_way() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        for overwrites in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let at = |name: &str| directory.path().join(name);
+            fs::write(at("d"), "before").unwrap();
+            std::os::unix::fs::symlink(".", at("link")).unwrap();
+            fs::create_dir(at("f")).unwrap();
+            let saver = Saver::new(directory.path()).with_overwrite(overwrites);
+            let mut saver = saver.with_renaming(true);
+            saver.set_directory_mode("d", 0o750);
+            for path in ["d/a", "d/b", "d/deep/c", "link/e", "f"] {
+                for event in events(path, path, 0o644) {
+                    saver.handle(event).unwrap();
+                }
+            }
+            let entry = events_of(tar::EntryType::Directory, "d/empty", "", 0o700);
+            for event in entry {
+                saver.handle(event).unwrap();
+            }
+            saver.finish().unwrap();
+            let renamed = ["d", "link", "f"].map(|name| (at(name), at(&format!("{name}.1"))));
+            assert_eq!(saver.renamed(), renamed);
+            for path in ["d.1/a", "d.1/b", "d.1/deep/c", "link.1/e", "f.1"] {
+                let content = fs::read_to_string(at(path)).unwrap();
+                assert_eq!(content, path.replacen(".1", "", 1));
+            }
+            assert!(at("d.1/empty").is_dir());
+            let mode = fs::metadata(at("d.1")).unwrap().permissions().mode();
+            assert_eq!((mode & 0o700, mode & 0o007), (0o700, 0));
+            assert_eq!(fs::read_to_string(at("d")).unwrap(), "before");
+            assert_eq!(names(directory.path()).len(), 6);
+        }
+    }
+
+    #[test]
+    fn after_a_failure_the_rest_can_be_written() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("d"), "before").unwrap();
+        let mut saver = Saver::new(directory.path());
+        for event in [events("d/a", "x", 0o644), events("b", "y", 0o644)].concat() {
+            // The beginning of the first one.
+            let _ = saver.handle(event);
+        }
+        assert_eq!(saver.saved(), [directory.path().join("b")]);
+        assert_eq!(fs::read_to_string(&saver.saved()[0]).unwrap(), "y");
+        assert_eq!(names(directory.path()), ["b", "d"]);
     }
 
     #[test]
