@@ -14,7 +14,7 @@ use serde_json::Value;
 use sorna_gateway::RunningGateway;
 use sorna_test_tools::need;
 
-use support::{backend_at, check, gateway, here, sorna_at, stub, wait, write};
+use support::{backend_at, check, eventually, gateway, here, sorna_at, stub, wait, write};
 
 type At = fn(&Path, &RunningGateway) -> Command;
 
@@ -111,6 +111,38 @@ fn what_was_started_is_seen_later_with_its_exit_code() {
                 "✘ there is nothing to attach to in [..]: nothing runs, and all output was received\n",
             );
         }
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_left_for_the_next_one() {
+    for lab in Lab::both() {
+        let token = lab.detach("bash", "echo one; echo two >&2; exit 3");
+        eventually("the end", || {
+            let info = lab.sorna(&["info", "--json", &token]).output();
+            !String::from_utf8_lossy(&info.expect("sorna runs").stdout).contains("\"busy\"")
+        });
+        let full = || std::fs::File::create("/dev/full").expect("a device");
+        let closed = || {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            writer
+        };
+        for json in [&[][..], &["--json"]] {
+            let run = |stdout: Stdio| {
+                let mut attach = lab.sorna(&["attach", "-q", &token]);
+                attach.args(json).stdout(stdout);
+                attach.output().expect("sorna runs").status.code()
+            };
+            assert_eq!(run(full().into()), Some(1));
+            assert_eq!(run(closed().into()), Some(128 + 13));
+        }
+        check(lab.sorna(&["attach", "-q", &token]))
+            .code(3)
+            .stdout_eq("one\n")
+            .stderr_eq("two\n");
+        check(lab.sorna(&["attach", "-q", &token])).code(125);
         lab.gateway.stop();
     }
 }

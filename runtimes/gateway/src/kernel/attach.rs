@@ -93,6 +93,21 @@ impl State {
         }
     }
 
+    /// For a client that has attached, the output alone of a response with the end, which comes next. A client that cannot show
+    /// the output does not ask for more, and so the next one gets both.
+    pub(super) fn without_end(&mut self, response: Response) -> Response {
+        let has_attached = self.record.as_ref().is_some_and(Record::has_attached);
+        let mut end = response?;
+        if !has_attached || !end.status.is_end() || end.console.is_empty() {
+            return Ok(end);
+        }
+        let mut output = ExecuteResponse::of_start();
+        output.console = std::mem::take(&mut end.console);
+        output.held = end.held.take();
+        self.backlog.put_back(std::iter::once((None, Ok(end))));
+        Ok(output)
+    }
+
     /// All that is still to be reported of a run that has ended.
     pub(super) fn take_rest(&mut self) -> Response {
         let mut rest = ExecuteResponse::of_nothing();

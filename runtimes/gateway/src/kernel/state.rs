@@ -451,7 +451,7 @@ impl State {
         if self.phase != Phase::Gone
             && let Some(response) = self.report_backlog()
         {
-            return Some(response);
+            return Some(self.without_end(response));
         }
         self.report_phase(limit, is_due)
     }
@@ -488,8 +488,12 @@ impl State {
                 self.phase = Phase::Running;
                 report
             }
-            // The error has no place for it.
-            Phase::Ended(Ending::Failed(_)) if !self.console.is_empty() => {
+            // The error has no place for it. And a client that has attached asks for the end once it has shown the output.
+            Phase::Ended(ending)
+                if !self.console.is_empty()
+                    && (matches!(ending, Ending::Failed(_))
+                        || self.record.as_ref().is_some_and(Record::has_attached)) =>
+            {
                 Report::new(ExecutionStatus::Continued, Value::Null)
             }
             Phase::Ended(ending) => {
