@@ -85,6 +85,43 @@ fn what_interpreters_do_at_their_end_is_shown() {
 }
 
 #[test]
+fn what_is_typed_before_the_next_prompt_is_for_it() {
+    for api in DIALECTS {
+        // Ctrl-D ends it, also after a whole line. What is unfinished it does not end.
+        for (ahead, shown) in [
+            ("\x04", ""),
+            ("7 * 6\n\x04", "42\r\n"),
+            ("1 + \x041\n\x04", "2\r\n"),
+        ] {
+            let (gateway, directory) = (gateway(), here());
+            let sign = directory.path().join("go");
+            let mut terminal = open(directory.path(), &gateway, api, &["python3"]);
+            terminal.types(&format!(
+                "import os; print('be' + 'gun', flush=True)\rwhile not os.path.exists({sign:?}): pass\r\r"
+            ));
+            terminal.shows("begun");
+            terminal.shows("pass");
+            terminal.shows("\x1b[?2004l");
+            eventually("the usual mode", || terminal.shows_typing());
+            terminal.types(ahead);
+            std::fs::write(&sign, "").expect("a file");
+            terminal.shows(shown);
+            terminal.shows("Cleaned up the ");
+            assert_eq!(terminal.ends(), Some(0), "{ahead:?}");
+            gateway.stop();
+        }
+        // Ctrl-Space, which looks the same, does not, and nothing at all changes nothing.
+        let (gateway, directory) = (gateway(), here());
+        let mut terminal = open(directory.path(), &gateway, api, &["python3"]);
+        terminal.types("\0");
+        runs(&mut terminal, "7 * 6", "42\r\n");
+        terminal.types("\x04");
+        assert_eq!(terminal.ends(), Some(0));
+        gateway.stop();
+    }
+}
+
+#[test]
 fn kernels_that_are_kept_run_no_hooks() {
     let (gateway, directory) = (gateway(), here());
     for (at, (language, command, hook, _)) in HOOKS.iter().enumerate() {

@@ -1,7 +1,10 @@
 //! The prompt: lines are edited on a thread of its own, so that signals can end the wait.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -10,13 +13,15 @@ use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{
-    Behavior, Cmd, CompletionType, Config, Context, Helper, KeyCode, KeyEvent, Modifiers,
+    Behavior, Cmd, CompletionType, ConditionalEventHandler, Config, Context, EventContext,
+    EventHandler, Helper, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 
 use super::command;
 use super::completion::Completion;
 use super::event::{Event, Typed};
 use super::history::{self, History};
+use super::input::is_readable;
 use super::language::{Syntax, prompt};
 use super::unfinished::is_unfinished;
 use crate::failure::Failure;
@@ -43,6 +48,7 @@ impl Editor {
             Failure::System("cannot edit lines", io::Error::other(error.to_string()))
         };
         let syntax = Syntax::of(lang);
+        let ahead = Arc::new(AtomicBool::new(false));
         let lines = lines(
             &history,
             Kernel {
@@ -50,12 +56,13 @@ impl Editor {
                 syntax,
                 completion,
             },
+            End(Arc::clone(&ahead)),
         )
         .map_err(failed)?;
         let (ask, asked) = mpsc::channel();
         let prompt = prompt(lang);
         start("editor", move || {
-            attend(lines, &prompt, &history, &asked, &happen)
+            attend(lines, &prompt, &history, &ahead, &asked, &happen)
         })?;
         Ok(Self(ask))
     }
@@ -67,7 +74,7 @@ impl Editor {
     }
 }
 
-fn lines(history: &History, helper: Kernel) -> Result<Lines, ReadlineError> {
+fn lines(history: &History, helper: Kernel, end: End) -> Result<Lines, ReadlineError> {
     let config = Config::builder()
         .max_history_size(history::MOST)?
         .history_ignore_space(true)
@@ -83,6 +90,8 @@ fn lines(history: &History, helper: Kernel) -> Result<Lines, ReadlineError> {
     }
     lines.set_helper(Some(helper));
     lines.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+    let end = EventHandler::Conditional(Box::new(end));
+    lines.bind_sequence(KeyEvent(KeyCode::Char('@'), Modifiers::CTRL), end);
     Ok(lines)
 }
 
@@ -90,10 +99,14 @@ fn attend(
     mut lines: Lines,
     prompt: &str,
     history: &History,
+    ahead: &AtomicBool,
     asked: &Receiver<()>,
     happen: &Sender<Event>,
 ) {
     while asked.recv().is_ok() {
+        if is_readable(Duration::ZERO).unwrap_or(false) {
+            ahead.store(true, Ordering::Relaxed);
+        }
         // A signal that ends the command restores it.
         let kept = tty::Changed::kept();
         let read = lines.readline(prompt);
@@ -120,6 +133,24 @@ fn attend(
 
 fn is_gone(error: Option<i32>) -> bool {
     error == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+/// Ctrl-D that was typed before the prompt was there. The terminal has taken it for an end of input then, and a prompt gets
+/// Ctrl-@ in its place, with what else was typed before. This says whether anything was.
+struct End(Arc<AtomicBool>);
+
+impl ConditionalEventHandler for End {
+    fn handle(
+        &self,
+        _: &rustyline::Event,
+        _: RepeatCount,
+        _: bool,
+        context: &EventContext<'_>,
+    ) -> Option<Cmd> {
+        let ends = self.0.load(Ordering::Relaxed) && context.line().is_empty();
+        // With none at all, the editor would take the next key for a part of this one.
+        Some(if ends { Cmd::EndOfFile } else { Cmd::Noop })
+    }
 }
 
 /// What the kernel, and its language, add to the editing of lines.

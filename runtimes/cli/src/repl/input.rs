@@ -101,7 +101,7 @@ impl Keyboard {
 }
 
 /// Whether a whole line was typed, or the end, waiting for that for some time below a second.
-fn is_readable(time: Duration) -> io::Result<bool> {
+pub(super) fn is_readable(time: Duration) -> io::Result<bool> {
     let stdin = io::stdin();
     let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
     let look = Timespec {
