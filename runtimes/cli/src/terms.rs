@@ -73,6 +73,17 @@ impl Terms {
         }
     }
 
+    /// For one that was made to be kept, if the command ends before it runs anything in it, since the directory is missing
+    /// that it was given, or for another reason.
+    pub(crate) fn stays(self, id: &KernelId, wants_directory: bool) -> String {
+        let kernel = self.kernel;
+        let upload = match wants_directory {
+            true => "put the directory into it with `sorna upload`, or ",
+            false => "",
+        };
+        format!("The {kernel} is new and stays: {upload}end it with `sorna destroy {id}`.")
+    }
+
     /// For one that could not be destroyed.
     pub(crate) fn is_left(self, id: &str) -> String {
         match self {

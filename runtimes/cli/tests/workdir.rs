@@ -190,6 +190,46 @@ fn what_cannot_be_a_directory_or_be_changed_to_is_refused() {
 }
 
 #[test]
+fn a_kernel_that_is_new_and_stays_is_named_if_an_option_is_refused() {
+    for at in DIALECTS {
+        let (gateway, directory) = (gateway(), here());
+        for (token, options, words) in [
+            (
+                "missing-directory",
+                ["-w", "none"],
+                "put the directory into it with `sorna upload`, or end it",
+            ),
+            ("long-timeout", ["--idle-timeout", "9000h"], "end it"),
+        ] {
+            let run = || {
+                let mut command = at(directory.path(), &gateway);
+                command.args(["run", "-t", token]).args(options);
+                command.args(["bash", "-c", "echo ran"]);
+                check(command).code(1).stdout_eq("")
+            };
+            run().stderr_eq(format!(
+                "...\n✔ [..] is ready, and new.\n✘ [..]\n∙ The [..] is new and stays: {words} with `sorna destroy [..]`.\n"
+            ));
+            // Of one that was there, this is known.
+            run().stderr_eq("...\n✔ [..] is ready.\n✘ [..]\n");
+        }
+        let mut shell = at(directory.path(), &gateway);
+        shell.args([
+            "shell",
+            "-t",
+            "long-shell",
+            "--idle-timeout",
+            "9000h",
+            "bash",
+        ]);
+        check(shell).code(1).stderr_eq(
+            "...\n✘ [..]\n∙ The [..] is new and stays: end it with `sorna destroy [..]`.\n",
+        );
+        gateway.stop();
+    }
+}
+
+#[test]
 fn shells_start_in_the_directory() {
     for at in DIALECTS {
         let (gateway, directory) = (gateway(), here());

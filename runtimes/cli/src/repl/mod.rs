@@ -185,24 +185,31 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
         watch.is_over();
         return Err(Failure::usage(refusal));
     }
+    let is_kept_and_new = !is_temporary && run.is_new() == Some(true);
     if let Some(directory) = &arguments.workdir
         && let Err(reason) = work_dir::enter(&target, &kernel, &arguments.lang, directory)
     {
         watch.is_over();
         reporter.fail(reason);
+        if is_kept_and_new {
+            reporter.advice(terms.stays(&kernel, true));
+        }
         return Ok(Exit::FAILURE);
     }
     if let Some(time) = arguments.idle_timeout
         && let Err(failure) = keep_alive::set(&target.client.kernel(kernel.clone()), time)
     {
         watch.is_over();
-        return Err(failure);
+        failure.show();
+        if is_kept_and_new {
+            reporter.advice(terms.stays(&kernel, false));
+        }
+        return Ok(failure.exit());
     }
     watch.prompts();
     if is_temporary {
         kept.created(&target, &kernel, dialect);
     }
-    let is_kept_and_new = !is_temporary && run.is_new() == Some(true);
     reporter.done(terms.ready(&kernel, is_kept_and_new));
     let others = run.other_languages();
     if let Some(remark) = terms.beside_others(&others).filter(|_| is_kept_and_new) {

@@ -209,6 +209,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         is_marked: false,
         attaches: false,
         ready: None,
+        stays: None,
         has_others: false,
         over_limit: None,
         silence,
@@ -338,6 +339,8 @@ struct Session<'p> {
     attaches: bool,
     /// The kernel, once it is there.
     ready: Option<KernelId>,
+    /// What to say of a kernel that is new and kept, if nothing is run in it.
+    stays: Option<String>,
     /// Whether its token stands for others as well.
     has_others: bool,
     /// If the program exceeded its time limit.
@@ -454,7 +457,12 @@ impl Session<'_> {
             has_input: !self.reads_code && source::has_more(),
             name: &name,
         };
+        let is_refused = problem.is_some()
+            || matches!(&report.ending, Ending::Failed(error) if error.gateway().is_some() && !error.is_not_found());
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
+        if let Some(stays) = self.stays.filter(|_| is_refused) {
+            self.reporter.advice(stays);
+        }
         let (program, dialect, is_marked) = (self.program, self.dialect, self.is_marked);
         let see = self.attaches.then_some(&self.token);
         program.report_if_left(&report, &mut self.reporter, dialect, is_marked, see);
@@ -643,13 +651,20 @@ impl Session<'_> {
                 if let Some(refusal) = compared.refusal {
                     return Err(Stop::Refused(refusal));
                 }
+                if is_kept_and_new {
+                    self.stays = Some(terms.stays(&kernel, false));
+                }
                 if let Some(time) = self.idle_timeout {
                     let kept = self.target.client.kernel(kernel.clone());
                     let set = kept.keep_alive(Some(time));
                     set.map_err(|error| Stop::Failed(message(&error)))?;
                 }
                 if let Some(directory) = self.enters {
-                    work_dir::check(self.target, &kernel, directory).map_err(Stop::Failed)?;
+                    let checked = work_dir::check(self.target, &kernel, directory);
+                    if let (Err(_), Some(stays)) = (&checked, &mut self.stays) {
+                        *stays = terms.stays(&kernel, true);
+                    }
+                    checked.map_err(Stop::Failed)?;
                 }
                 if !self.temporary && !self.is_marked {
                     self.turn = Turn::take(self.target, &kernel, reporter, &self.stopped);
@@ -688,6 +703,7 @@ impl Session<'_> {
                 show_unchecked(reporter, uploaded);
             }
             RunEvent::ExecutionStarted { .. } => {
+                self.stays = None;
                 if let Some(kernel) = &self.ready {
                     self.made.begin(&self.target.client.kernel(kernel.clone()));
                 }

@@ -153,8 +153,14 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     if has_variables && run.is_new() == Some(false) {
         reporter.advice(KEEPS);
     }
-    if let Some(time) = arguments.idle_timeout {
-        keep_alive::set(&kernel, time)?;
+    if let Some(time) = arguments.idle_timeout
+        && let Err(failure) = keep_alive::set(&kernel, time)
+    {
+        failure.show();
+        if is_kept_and_new {
+            reporter.advice(terms.stays(&id, false));
+        }
+        return Ok(failure.exit());
     }
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
@@ -183,10 +189,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
                     ));
                 }
                 if arguments.workdir.is_some() && is_kept_and_new {
-                    reporter.advice(format_args!(
-                        "The {} is new and stays: put the directory into it with `sorna upload`.",
-                        terms.kernel
-                    ));
+                    reporter.advice(terms.stays(&id, true));
                 }
                 Exit::FAILURE
             }
