@@ -155,13 +155,11 @@ struct Attachment<'a> {
 
 impl Attachment<'_> {
     fn run(mut self) -> Result<Exit, Failure> {
-        let mut is_lost = false;
         let exit = loop {
             match self.execution.next_event() {
                 Ok(Some(event)) => {
                     self.note_attached();
                     if let Err(stop) = self.show(event) {
-                        is_lost = matches!(stop, Stop::Output(_));
                         break self.leave(stop);
                     }
                 }
@@ -173,10 +171,6 @@ impl Attachment<'_> {
             }
         };
         self.words.clear();
-        if is_lost {
-            // A WebSocket that is closed in order would say that all has arrived.
-            std::mem::forget(self.execution);
-        }
         Ok(self.stopped.signal().map_or(exit, Exit::of_signal))
     }
 
