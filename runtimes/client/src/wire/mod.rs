@@ -4,6 +4,7 @@
 mod chunks;
 mod request;
 mod response;
+mod words;
 
 pub(crate) use request::{Encoded, RequestError, encode};
 #[cfg(feature = "ureq")]

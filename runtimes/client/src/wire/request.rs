@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Method, Request, Uri};
 use sorna_core::Body;
 
-use super::response::has_token;
+use super::words::has_word;
 use crate::net::Proxy;
 
 /// Enough for most heads, with a short body, bytes.
@@ -55,7 +55,7 @@ pub(crate) fn encode(
     let asked = Asked {
         head_only: method == Method::HEAD,
         tunnel: method == Method::CONNECT,
-        close: has_token(headers, &CONNECTION, "close"),
+        close: has_word(headers, &CONNECTION, "close"),
     };
     if (asked.head_only || asked.tunnel) && !body.is_empty() {
         return Err(RequestError::Form);

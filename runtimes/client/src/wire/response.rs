@@ -9,6 +9,7 @@ use httparse::{ParserConfig, Status};
 
 use super::chunks::Chunks;
 use super::request::Asked;
+use super::words::has_word;
 use crate::net::SizeLimits;
 use crate::net::explain::{Fault, Foreign};
 
@@ -261,8 +262,8 @@ impl ResponseParser {
         let chunked = is_chunked(head)?;
         // Chunked takes precedence over a length, but such a sender is not trusted.
         self.close |= chunked && length.is_some();
-        self.close |= has_token(headers, &CONNECTION, "close")
-            || head.version() == Version::HTTP_10 && !has_token(headers, &CONNECTION, "keep-alive");
+        self.close |= has_word(headers, &CONNECTION, "close")
+            || head.version() == Version::HTTP_10 && !has_word(headers, &CONNECTION, "keep-alive");
         if self.asked.tunnel && status.is_success() {
             self.close = true;
             return Ok(State::Done);
@@ -417,14 +418,6 @@ fn is_chunked(head: &Response<()>) -> Result<bool, Fault> {
         return Err(Fault::UnknownEncoding);
     }
     Ok(true)
-}
-
-/// Whether a header that lists words has this one.
-pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let mut words = value.as_bytes().split(|byte| *byte == b',');
-        words.any(|word| word.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-    })
 }
 
 #[cfg(test)]
