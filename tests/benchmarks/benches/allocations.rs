@@ -7,10 +7,16 @@ use sorna_core::{
     AccessKey, ApiVersion, Config, Credentials, Execute, ExecuteMode, KernelId, Operation,
     SecretKey, Signer,
 };
+use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
+#[path = "../shared/execute.rs"]
+#[allow(dead_code, reason = "other benchmarks need the rest")]
+mod execute;
 #[path = "../shared/results.rs"]
 mod results;
+#[path = "../shared/server.rs"]
+mod server;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -25,7 +31,31 @@ fn measure<T>(work: impl FnOnce() -> T) -> (u64, usize) {
     (after.total_blocks - before.total_blocks, held)
 }
 
+/// Allocations of one execution by the tokio driver, on a connection that it has.
+fn exchange(address: SocketAddr) -> f64 {
+    const TIMES: u32 = 1000;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    let client = sorna::tokio::Client::new(execute::config(address));
+    let kernel = client.kernel(execute::kernel());
+    let executes = |times| {
+        runtime.block_on(async {
+            for _ in 0..times {
+                let result = kernel.execute(execute::CODE).finish().await;
+                result.expect("a result");
+            }
+        });
+    };
+    executes(10);
+    let _profiler = Profiler::builder().testing().build();
+    let (blocks, _) = measure(|| executes(TIMES));
+    blocks as f64 / f64::from(TIMES)
+}
+
 fn main() {
+    if server::asked_for().is_some() {
+        return server::serve_each(execute::serve_one);
+    }
     // The profiler keeps one peak, so each measurement has its own profiler.
     let keys = Credentials::new(
         AccessKey::new("AKIAIOSFODNN7EXAMPLE").expect("a key"),
@@ -46,6 +76,11 @@ fn main() {
         println!(
             "| allocations for building and signing an execute request | {blocks} | at most 4 |"
         );
+    }
+    {
+        let server = server::Server::start("answers");
+        let blocks = exchange(server.address);
+        println!("| allocations for an execute, tokio | {blocks:.2} | at most 28 |");
     }
     for (name, body) in results::all() {
         let body: Bytes = body;

@@ -17,6 +17,7 @@ use sorna_benchmarks::{
 };
 use sorna_core::{ApiVersion, Execute, ExecuteMode, Operation, Signer};
 
+mod alone;
 mod bare;
 #[path = "../../shared/execute.rs"]
 mod execute;
@@ -50,6 +51,12 @@ fn main() {
     }
     let server = Server::start("answers");
     let address = server.address;
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, word, side, each, ..] = &arguments[..]
+        && word == "alone"
+    {
+        return alone::run(address, side, each.parse().expect("a number"));
+    }
     println!("# A whole execution\n");
     caution();
     one_in_flight(address);
