@@ -19,7 +19,7 @@ use sorna_core::Body;
 use crate::bare::TokioBare;
 use crate::execute::{config, request};
 use crate::hyper::Hyper;
-use crate::{Shelf, TASKS, executes, on_tasks, reqwest_exchanges, tokio_runtime};
+use crate::tasks::{Shelf, TASKS, executes, on_tasks, reqwest_exchanges, tokio_runtime};
 
 /// 64 tasks, each of which makes so many requests, one after the other; twice, and the second time counts.
 pub fn run(address: SocketAddr, side: &str, each: usize) {

@@ -1,17 +1,13 @@
 //! A whole execution by each driver, beside a bare exchange of the same bytes on the same runtime,
 //! and beside other clients.
 
-use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, Response};
-use sorna::engine::HttpTransport;
-use sorna::runtime::Runtime;
 use sorna_benchmarks::{
     Ratio, again_with_one_thread, caution, cpu, head, row, take_turns, throughput, wall,
 };
@@ -25,18 +21,18 @@ mod hyper;
 mod python;
 #[path = "../../shared/server.rs"]
 mod server;
+mod tasks;
 
 use bare::{Bare, BlockingBare, TokioBare};
-use execute::{CODE, RESULT, config, kernel, request};
+use execute::{CODE, RESULT, config, kernel};
 use hyper::Hyper;
 use python::Python;
 use server::Server;
+use tasks::{Shelf, TASKS, executes, on_tasks, reqwest_exchanges, tokio_runtime};
 
 const ROUNDS: usize = 31;
 /// The number of requests in a turn, one after the other.
 const SEQUENCE: usize = 250;
-/// The number of tasks (or threads) at the same time.
-const TASKS: usize = 64;
 /// The number of requests of each task in a turn.
 const EACH: usize = 24;
 
@@ -62,13 +58,6 @@ fn main() {
     one_in_flight(address);
     many_in_flight(address);
     python(address);
-}
-
-fn tokio_runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
 }
 
 fn one_in_flight(address: SocketAddr) {
@@ -292,32 +281,12 @@ fn many_in_flight(address: SocketAddr) {
     );
 }
 
-/// The work of all tasks, spawned as the runtime does it.
-async fn on_tasks<W, T>(spawn: impl Fn(W) -> T, work: impl Fn() -> W)
-where
-    W: Future<Output = ()> + 'static,
-    T: Future,
-{
-    let tasks: Vec<_> = (0..TASKS).map(|_| spawn(work())).collect();
-    for task in tasks {
-        task.await;
-    }
-}
-
 fn on_threads(work: impl Fn() + Sync) {
     thread::scope(|scope| {
         for _ in 0..TASKS {
             scope.spawn(&work);
         }
     });
-}
-
-async fn executes<R: Runtime>(client: &sorna::Client<HttpTransport<R>>, times: usize) {
-    let kernel = client.kernel(kernel());
-    for _ in 0..times {
-        let result = kernel.execute(CODE).finish().await.expect("a result");
-        assert_eq!(result.exit_code(), Some(0));
-    }
 }
 
 fn blocking_executes(client: &sorna::blocking::Client, times: usize) {
@@ -354,43 +323,6 @@ fn ureq_executes(agent: &ureq::Agent, address: SocketAddr, times: usize) {
         execute
             .read_response(ApiVersion::default(), response)
             .expect("a result");
-    }
-}
-
-/// Connections for tasks that end with each turn.
-struct Shelf<T>(Arc<Mutex<Vec<T>>>);
-
-impl<T> Shelf<T> {
-    fn take(&self) -> T {
-        let mut shelf = self.0.lock().expect("no panic inside");
-        shelf.pop().expect("one for each task")
-    }
-
-    fn put(&self, connection: T) {
-        self.0.lock().expect("no panic inside").push(connection);
-    }
-}
-
-impl<T> FromIterator<T> for Shelf<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(connections: I) -> Self {
-        Self(Arc::new(Mutex::new(connections.into_iter().collect())))
-    }
-}
-
-impl<T> Clone for Shelf<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-async fn reqwest_exchanges(client: &reqwest::Client, address: SocketAddr, times: usize) {
-    let (parts, body) = request(address).into_parts();
-    let url: reqwest::Url = parts.uri.to_string().parse().expect("a URL");
-    let body = Bytes::copy_from_slice(body.as_bytes().expect("bytes"));
-    for _ in 0..times {
-        let request = client.post(url.clone()).headers(parts.headers.clone());
-        let response = request.body(body.clone()).send().await.expect("a response");
-        response.bytes().await.expect("a body");
     }
 }
 
