@@ -2,11 +2,11 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::os::unix::net;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
-use tokio::io::Interest;
-use tokio::net::UnixStream;
+use rustix::net::{SendFlags, Shutdown};
+use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::frame::{Frame, MalformedFrame, large_frame, lost_frame, next_frame};
 use super::nonblocking;
@@ -17,7 +17,11 @@ const READ_SIZE: usize = 32 * 1024;
 /// A socket to the runner that never blocks: what cannot be sent yet is kept.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    stream: UnixStream,
+    /// No pipe itself, but for tokio it is the end of one: of a socket it would have room for more reported as well, each time
+    /// that the runner has read a message.
+    stream: Receiver,
+    /// The same socket, while a message waits for room.
+    full: Option<Sender>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     /// How many bytes are to be read and discarded.
@@ -29,10 +33,11 @@ impl Channel {
     /// A channel and the end that becomes the runner's standard input. Must be called within a
     /// tokio runtime.
     pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
-        let (ours, theirs) = net::UnixStream::pair()?;
+        let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let channel = Self {
-            stream: UnixStream::from_std(ours)?,
+            stream: Receiver::from_owned_fd_unchecked(ours.into())?,
+            full: None,
             incoming: Vec::new(),
             outgoing: Vec::new(),
             lost: 0,
@@ -44,13 +49,18 @@ impl Channel {
     /// Waits until there may be something to read or, if something waits to be written, room for it.
     pub(crate) async fn ready(&self, reading: bool) {
         let reading = reading && !self.ended;
-        let interest = match (reading, self.outgoing.is_empty()) {
-            (true, true) => Interest::READABLE,
-            (true, false) => Interest::READABLE | Interest::WRITABLE,
-            (false, false) => Interest::WRITABLE,
-            (false, true) => return std::future::pending().await,
-        };
-        let _ = self.stream.ready(interest).await;
+        tokio::select! {
+            _ = self.stream.readable(), if reading => {}
+            () = self.writable() => {}
+        }
+    }
+
+    /// Waits until there may be room for what waits to be written, forever if there is nothing.
+    async fn writable(&self) {
+        match &self.full {
+            Some(full) => drop(full.writable().await),
+            None => std::future::pending().await,
+        }
     }
 
     /// Sends a message, now or as soon as there is room.
@@ -62,13 +72,39 @@ impl Channel {
     /// Writes what is waiting to be written.
     pub(crate) fn flush(&mut self) {
         while !self.outgoing.is_empty() {
-            match self.stream.try_write(&self.outgoing) {
+            let stream = &self.stream;
+            let flags = SendFlags::NOSIGNAL;
+            let send = || Ok(rustix::net::send(stream, &self.outgoing, flags)?);
+            let written = match &self.full {
+                // Tokio has to know that there is no room again.
+                Some(full) => full.try_io(send),
+                None => send(),
+            };
+            match written {
                 Ok(written) => drop(self.outgoing.drain(..written)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.full.is_none() {
+                        self.full = self.watch_room().ok();
+                    }
+                    if self.full.is_some() {
+                        return;
+                    }
+                    // Without descriptors the message is lost, and with it the runner.
+                    let _ = rustix::net::shutdown(stream, Shutdown::Both);
+                    self.outgoing.clear();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The runner is gone; its exit status is reported elsewhere.
                 Err(_) => self.outgoing.clear(),
             }
         }
+        self.full = None;
+    }
+
+    /// Has the reactor report room for more.
+    fn watch_room(&self) -> io::Result<Sender> {
+        let stream = self.stream.as_fd().try_clone_to_owned()?;
+        Sender::from_owned_fd_unchecked(stream)
     }
 
     /// Reads what is there, up to a limit. Returns whether there may be more.
@@ -77,7 +113,7 @@ impl Channel {
             return false;
         }
         let mut bytes = [MaybeUninit::uninit(); READ_SIZE];
-        let try_io = |read: &mut dyn FnMut() -> _| self.stream.try_io(Interest::READABLE, read);
+        let try_io = |read: &mut dyn FnMut() -> _| self.stream.try_io(read);
         match nonblocking::read(&self.stream, &mut bytes, try_io) {
             Ok([]) => self.ended = true,
             Ok(read) => {
@@ -141,7 +177,7 @@ mod tests {
         let runner = thread::spawn(move || {
             let content = ".".repeat(1 << 20);
             let frames = format!("{letter} {}\n{content}o 1\nx", content.len());
-            let mut stream = net::UnixStream::from(theirs);
+            let mut stream = UnixStream::from(theirs);
             stream.write_all(frames.as_bytes()).unwrap();
         });
         let mut frames = Vec::new();
