@@ -2,6 +2,7 @@
 
 mod attach;
 mod backlog;
+mod bystanders;
 mod channel;
 mod check;
 mod confine;

@@ -52,6 +52,7 @@ use self::not_isolated::NotIsolated;
 use self::places::SystemPlaces;
 pub(crate) use self::rules::Rules;
 use self::sandbox::{OpenPlaces, Sandbox};
+use super::bystanders::Bystanders;
 use super::home::Home;
 use super::language::Installed;
 use super::launch::search_path;
@@ -408,11 +409,11 @@ impl Confined {
     }
 
     /// The processes of the kernel, for [`kill_new`](Self::kill_new): those of a box by their IDs in it.
-    pub(crate) fn bystanders(&self) -> Vec<u32> {
+    pub(crate) fn bystanders(&self) -> Bystanders {
         match (&self.boxed, &self.group) {
-            (Some(boxed), _) => boxed.inner_ids(),
-            (None, Some(group)) => group.members(),
-            (None, None) => Vec::new(),
+            (Some(boxed), _) => Bystanders::of(boxed.inner_ids()),
+            (None, Some(group)) => Bystanders::of(group.members()),
+            (None, None) => Bystanders::default(),
         }
     }
 
@@ -457,7 +458,7 @@ impl Confined {
 
     /// Kills the new processes in the kernel's box or control group, if it has one, except for the session of a
     /// terminal. Blocks.
-    pub(crate) fn kill_new(&self, bystanders: &[u32], terminal: Option<u32>) {
+    pub(crate) fn kill_new(&self, bystanders: &Bystanders, terminal: Option<u32>) {
         let mut sessions: BTreeSet<u32> = terminal.into_iter().collect();
         if self.has_box() {
             // The terminal's process in the box leads a session, and not its helper outside.
@@ -466,8 +467,8 @@ impl Confined {
         }
         if self.boxed.is_some() || self.group.is_some() {
             let is_new = |id: &u32| match self.boxed {
-                Some(_) => procfs::inner_id(*id).is_some_and(|id| !bystanders.contains(&id)),
-                None => !bystanders.contains(id),
+                Some(_) => procfs::inner_id(*id).is_some_and(|inner| !bystanders.has(inner, *id)),
+                None => !bystanders.has(*id, *id),
             };
             let members = || self.members(&OnceCell::new()).unwrap_or_default();
             let new = || members().into_iter().filter(is_new).collect();

@@ -21,6 +21,7 @@ pub(crate) use self::parts::Driver;
 use self::parts::RunningStep;
 use super::exit::ExitKind;
 use super::interpreter::Interpreter;
+use super::run::Plan;
 use super::state::Phase;
 use super::wait::sleep_until;
 
@@ -38,12 +39,14 @@ impl Driver {
     /// Runs until the kernel is destroyed.
     pub(crate) async fn drive(mut self) {
         self.start_interpreter();
+        let mut may_have_output = true;
         loop {
             self.make_way();
             self.attend();
-            if self.pump() {
+            if may_have_output && self.pump() {
                 self.conclude();
             }
+            may_have_output = true;
             match self.next_event().await {
                 Event::Command(Some(Command::Destroy(reply))) => {
                     self.destroy().await;
@@ -51,7 +54,12 @@ impl Driver {
                     return;
                 }
                 Event::Command(None) => return self.destroy().await,
-                Event::Command(Some(command)) => self.handle_command(command).await,
+                Event::Command(Some(command)) => {
+                    // What an interpreter prints is waited for.
+                    let is_start = matches!(command, Command::Start(Plan::Snippet { .. }, _));
+                    self.handle_command(command).await;
+                    may_have_output = !is_start || self.interpreter.is_none();
+                }
                 Event::StepExit(exit) => {
                     if let Some(step) = &mut self.step {
                         step.exit = Some(exit);
@@ -118,6 +126,7 @@ impl Driver {
 
     /// Starts the interpreter, if this language has one, and reports if that fails.
     fn start_interpreter(&mut self) {
+        self.bystanders = None;
         let mark = self.mark();
         let started = Interpreter::start(&self.setup, &mut self.output, &self.input, mark);
         let report = match started {

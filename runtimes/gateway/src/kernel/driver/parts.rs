@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, KernelStartError};
+use crate::kernel::bystanders::Bystanders;
 use crate::kernel::crowd::Member;
 use crate::kernel::decode::Utf8Decoder;
 use crate::kernel::exceeded::Exceeded;
@@ -55,6 +56,8 @@ pub(crate) struct Driver {
     pub(super) input_poll: InputPoll,
     /// Since when there is output that there was no room for.
     pub(super) guest_since: Option<Instant>,
+    /// The processes that were there at the first run of this interpreter.
+    pub(super) bystanders: Option<Bystanders>,
 }
 
 /// A process of a [`Steps`] run.
@@ -98,7 +101,7 @@ pub(super) struct Run {
     /// It is one of those that run.
     pub(super) _member: Member,
     /// The processes that were in the kernel's box or control group before the run, if it has one.
-    pub(super) bystanders: Vec<u32>,
+    pub(super) bystanders: Bystanders,
 }
 
 /// Why a run's processes were killed.
@@ -162,6 +165,7 @@ impl Driver {
             out_of_memory_kills: 0,
             input_poll: InputPoll::new(),
             guest_since: None,
+            bystanders: None,
         })
     }
 }

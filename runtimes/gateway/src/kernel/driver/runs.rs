@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::command::{Circumstances, KernelStartError};
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
+use crate::kernel::bystanders::Bystanders;
 use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::Stream;
 use crate::kernel::exit::ExitKind;
@@ -55,7 +56,7 @@ impl Driver {
             signal_at: None,
             missed: None,
             _member: self.setup.crowd.join(),
-            bystanders: self.setup.confined.bystanders(),
+            bystanders: self.bystanders(&plan),
         };
         match plan {
             Plan::Snippet {
@@ -91,6 +92,18 @@ impl Driver {
                     Ok(()) => self.next_step(),
                     Err(error) => self.fail(&error),
                 }
+            }
+        }
+    }
+
+    /// The processes that are there before a run. Those of a run that starts processes are listed each time.
+    fn bystanders(&mut self, plan: &Plan) -> Bystanders {
+        let is_snippet = matches!(plan, Plan::Snippet { .. });
+        match &self.bystanders {
+            Some(known) if is_snippet => known.now(),
+            _ => {
+                let found = self.setup.confined.bystanders();
+                self.bystanders.insert(found).clone()
             }
         }
     }
