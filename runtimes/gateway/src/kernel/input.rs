@@ -14,6 +14,8 @@ use super::waits::{self, Poll, Wait};
 
 /// Room for the longest input, whose request is below 1 MiB.
 const CAPACITY: usize = 1024 * 1024;
+/// How much of it is read at once.
+const PIECE: usize = 4096;
 /// The descriptor that a program has open for its input while that must not be shown, of which the line end is to be seen.
 const HIDDEN_INPUT: u32 = 61;
 /// The same where not even that is to be seen.
@@ -52,6 +54,8 @@ pub(crate) struct InputFifo {
     unwritten: Vec<u8>,
     /// What the programs of a run that has ended have not read.
     rest: Vec<u8>,
+    /// Whether prompts are shown, as far as the FIFO says that already.
+    shows_prompts: Option<bool>,
     /// The file that is there while what is typed must not be shown.
     mark: PathBuf,
     /// The wait for several files that was seen last, and when it was first seen.
@@ -97,6 +101,7 @@ impl InputFifo {
                 state: State::Null,
                 unwritten: Vec::new(),
                 rest: Vec::new(),
+                shows_prompts: None,
                 mark,
                 seen: None,
                 glances: Glances::default(),
@@ -107,6 +112,7 @@ impl InputFifo {
             state: State::Null,
             unwritten: Vec::new(),
             rest: Vec::new(),
+            shows_prompts: None,
             mark,
             seen: None,
             glances: Glances::default(),
@@ -264,26 +270,30 @@ impl InputFifo {
 
     /// Discards what programs have left unread, and their wish to hide it.
     pub(crate) fn clear(&mut self) {
+        let _ = fs::remove_file(&self.mark);
         self.set_aside();
         self.rest = Vec::new();
     }
 
     /// Puts away what a program left unread, so that no other reads it until it is [restored](Self::restore) for one that goes on
-    /// with the same input, and forgets its wish to hide it.
+    /// with the same input.
     pub(crate) fn set_aside(&mut self) {
         self.glances = Glances::default();
-        let _ = fs::remove_file(&self.mark);
         if self.reopen().is_ok() {
             let left = self.take();
             self.rest.extend(left);
         }
     }
 
-    /// Gives what was [set aside](Self::set_aside) to the program that begins.
+    /// Gives what was [set aside](Self::set_aside) to the program that begins, without the wish of the one before to hide it.
     pub(crate) fn restore(&mut self) {
+        let _ = fs::remove_file(&self.mark);
         // What has come meanwhile comes after it.
         self.set_aside();
         let rest = std::mem::take(&mut self.rest);
+        if rest.is_empty() {
+            return;
+        }
         // As far as there is room; where the system is short of memory, say, the rest is lost as in any other write.
         let _ = self.write(&rest);
     }
@@ -297,8 +307,11 @@ impl InputFifo {
     pub(crate) fn take(&mut self) -> Vec<u8> {
         let mut taken = Vec::new();
         if let State::Open(file, _) = &mut self.state {
-            // Up to where it would have to wait.
-            let _ = file.read_to_end(&mut taken);
+            // Up to where it would have to wait. Mostly there is nothing, before and after each run.
+            let mut piece = [0; PIECE];
+            while let Ok(read @ 1..) = file.read(&mut piece) {
+                taken.extend_from_slice(&piece[..read]);
+            }
         }
         taken.append(&mut self.unwritten);
         taken
@@ -307,12 +320,13 @@ impl InputFifo {
     /// Lets programs show prompts that their languages show only on a terminal, or not: the sticky bit of the FIFO, which
     /// has no other meaning, says that no person is asked.
     pub(crate) fn show_prompts(&mut self, are_shown: bool) {
-        if self.reopen().is_err() {
+        if self.reopen().is_err() || self.shows_prompts == Some(are_shown) {
             return;
         }
         if let State::Open(file, _) = &self.state {
             let mode = if are_shown { 0o600 } else { 0o1600 };
             let _ = file.set_permissions(Permissions::from_mode(mode));
+            self.shows_prompts = Some(are_shown);
         }
     }
 

@@ -223,8 +223,13 @@ impl OutputPipes {
                 self.ready.push_front(flood.number);
             }
         }
+        let mut has_asked = false;
         while console.text_len() < limit {
-            let Some(number) = self.next() else {
+            if self.ready.is_empty() && !has_asked {
+                self.ask();
+            }
+            has_asked = false;
+            let Some(number) = self.ready.pop_front() else {
                 let flood = self.flood.map(|flood| flood.number);
                 let is_calm = |pipe: &&mut OutputPipe| pipe.is_wide && Some(pipe.number) != flood;
                 for pipe in self.pipes.iter_mut().filter(is_calm) {
@@ -263,6 +268,7 @@ impl OutputPipes {
                 continue;
             }
             self.ask();
+            has_asked = true;
             if has_more && !self.ready.contains(&number) {
                 self.ready.push_back(number);
             }
@@ -340,14 +346,6 @@ impl OutputPipes {
             pipe.adapt();
         }
         self.forget_left();
-    }
-
-    /// The pipe to read next.
-    fn next(&mut self) -> Option<u64> {
-        if self.ready.is_empty() {
-            self.ask();
-        }
-        self.ready.pop_front()
     }
 
     /// Learns which pipes have something new.
