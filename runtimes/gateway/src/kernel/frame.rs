@@ -169,8 +169,8 @@ fn parse(letter: u8, content: Vec<u8>) -> Result<Frame, MalformedFrame> {
 pub(crate) enum Protocol {
     /// All messages.
     Full,
-    /// Only snippets, each after its length in characters and in bytes as eight hexadecimal digits
-    /// each, of which the first is 8 for the last snippet.
+    /// Only snippets, each after its length in characters and in bytes as eleven digits each, after one that is the sum of
+    /// 8 for the last snippet and 4 for one that may read input, as a hexadecimal digit.
     Counted,
     /// Only snippets, in a frame, that they go on with the input of those before, and replies without content after values and
     /// media.
@@ -184,9 +184,9 @@ impl Protocol {
             Self::Counted => {
                 // A shell cannot hold a NUL.
                 let code = code.replace('\0', "");
-                let flag = if is_final { '8' } else { '0' };
+                let flag = u8::from(is_final) * 8 + u8::from(may_read(&code)) * 4;
                 let (characters, bytes) = (code.chars().count(), code.len());
-                format!("{flag}{characters:07x}{flag}{bytes:07x}{code}").into_bytes()
+                format!("{flag:x}{characters:011}{flag:x}{bytes:011}{code}").into_bytes()
             }
             Self::Full | Self::Sized => {
                 let letter = match (is_final, echoes) {
@@ -237,6 +237,13 @@ impl Protocol {
             message('c', &question.to_string())
         })
     }
+}
+
+/// Whether code of a shell may read input in a way that the runner adapts, which looks closer itself. Most does not.
+fn may_read(code: &str) -> bool {
+    let words = ["read", "source", "eval"];
+    let includes = |at: &[u8]| at[0] == b'.' && at[1].is_ascii_whitespace();
+    words.iter().any(|word| code.contains(word)) || code.as_bytes().windows(2).any(includes)
 }
 
 fn message(letter: char, content: &str) -> Vec<u8> {
@@ -307,9 +314,23 @@ mod tests {
     fn a_shell_gets_the_length_in_characters_and_bytes() {
         assert_eq!(
             Protocol::Counted.run("é\0b", false, false),
-            "0000000200000003éb".as_bytes()
+            "000000000002000000000003éb".as_bytes()
         );
-        assert_eq!(Protocol::Counted.run("", true, false), b"8000000080000000");
+        assert_eq!(
+            Protocol::Counted.run("", true, false),
+            b"800000000000800000000000"
+        );
+        for (code, flag) in [
+            ("read a", b'4'),
+            ("re\\\nad a", b'0'),
+            (". file", b'4'),
+            ("a.b", b'0'),
+            ("source file", b'4'),
+            ("eval x", b'4'),
+        ] {
+            assert_eq!(Protocol::Counted.run(code, false, false)[0], flag, "{code}");
+        }
+        assert_eq!(Protocol::Counted.run("read a", true, false)[0], b'c');
         assert_eq!(
             Protocol::Counted.complete(1, &CompleteRequest::default()),
             None

@@ -7,8 +7,13 @@
 # snippet but the last one, after which the shell ends. Output goes through the pipes.
 #
 # A shell reads byte by byte when it looks for a delimiter, so a length comes first. Depending on
-# the locale the shell counts characters or bytes, so both lengths are sent, as eight hexadecimal
-# digits each. The first of these digits is 8 for the last snippet.
+# the locale the shell counts characters or bytes, so both lengths are sent, as eleven digits each,
+# which need not be calculated with. The digit before each of them is the sum of 8 for the last
+# snippet and 4 for one that may read input.
+#
+# Most of the time of a short snippet goes into the runner, and most of that into redirections, and
+# into what is parsed or compared with patterns. So each turn has one redirection of everything that
+# the program is not to see: the report of a snippet and the wait for the next one.
 
 exec 62<&0 0<"$2"
 set --
@@ -23,10 +28,18 @@ __sorna_two=é
 builtin export BASH_ENV=$SORNA_CHILDREN_BASH_ENV
 builtin unset -v SORNA_CHILDREN_BASH_ENV
 
-# Reports how a snippet ended. A trace that the snippet began is not to show this, nor is a trap before each command to say
-# anything of it, or to say it to the gateway.
-__sorna_report='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac
-builtin printf "d %d\n%s" "${#__sorna_status}" "$__sorna_status" >&62'
+# What ends a trace, to begin it again in the next snippet.
+__sorna_untrace='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac'
+
+# Reports how a snippet ended, as the loop does. A trace that the snippet began is not to show this, nor is a trap before each
+# command to say anything of it, or to say it to the gateway. The end of a line at the end makes it a single write.
+__sorna_begun= __sorna_done=$'d 4\n' __sorna_pad=$'   \n'
+__sorna_report='builtin eval "$__sorna_untrace"
+builtin printf %s "$__sorna_done$__sorna_status${__sorna_pad:${#__sorna_status}}" >&62'
+
+# A snippet that is not left by `break` or `continue` gets to the definition of a function behind it. Unlike a command, that
+# is neither traced nor trapped, and its redirection, which is none, notes the status.
+__sorna_same=(2)
 
 # What says that a snippet was left by a `break` or `continue` in no loop of its own: it has left that of the runner around
 # it, which has one turn, and maybe that of all snippets, which starts anew. For the last snippet there is none, and the shell says so itself.
