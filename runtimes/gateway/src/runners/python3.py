@@ -19,8 +19,14 @@ keeps its order among the streams and the records. Descriptors 1 and 2 are separ
 everything that bypasses Python; `s` keeps these in order where programs are started.
 
 The program runs in the main thread, the only one that receives signals. Its signal handlers may
-raise there at any moment, so what must not be interrupted is done by two other threads: the
-listener reads the channel, and the keeper reports the end of a run.
+raise there at any moment, so what must not be interrupted is done by two other threads: while a
+snippet runs that takes long or asks for something, the listener reads the channel, and the keeper
+sends lines that have no end yet. It also reports the end of a run after such a line.
+
+To wake another thread takes longer than most snippets, so between them the main thread reads the
+channel, and it reports the end where no line is unfinished. It does that in such a way that it can
+do it again wherever it was interrupted: calls that must be made just once are made by `extend`,
+which notes that in the same moment.
 """
 
 import _ast
@@ -33,7 +39,7 @@ import io
 import os
 import sys
 import types
-from _queue import SimpleQueue
+from _queue import Empty, SimpleQueue
 
 _PIECE = 8192
 # The most bytes that the gateway accepts in one frame.
@@ -56,7 +62,9 @@ _BESIDE = frozenset(
 _COROUTINE = 0x80
 _MAIN = _thread.get_ident()
 # Needed until the end, when modules lose their names.
+_READ = os.read
 _WRITE = os.write
+_JOBS = frozenset((b"x", b"f", b"X", b"F", b"c"))
 _STARTS = frozenset(
     (
         "os.exec",
@@ -88,6 +96,16 @@ class Link:
         self.lock = _thread.RLock()
         self.kind = b"o"
         self.held = b""
+        # Who reads the channel, and what wakes the listener.
+        self.reader = {}
+        self.needed = SimpleQueue()
+        # What has been read last, what was left of what was read before, and the number of messages before that.
+        self.received = [], b"", 0
+        # The number of the last message that was passed on.
+        self.passed = 0
+        # What wakes the keeper, and whether it is awake.
+        self.kept = SimpleQueue()
+        self.watched = False
         # Whether all threads but one have stopped for good, and may hold the lock.
         self.alone = False
 
@@ -125,6 +143,9 @@ class Link:
                 os.write(self.fd, b"%b %d\n%b" % (kind, len(data), data))
             else:
                 self.held = data
+                if not self.watched:
+                    self.watched = True
+                    self.kept.put(None)
 
     def flush(self):
         """Sends a line that has no end yet."""
@@ -183,6 +204,7 @@ class Link:
         try:
             hidden = b"true" if password else b"false"
             self.send(kind, b'{"id": %d, "password": %b}' % (number, hidden))
+            self.need_replies()
             arrived.acquire()
             return slot[1]
         except BaseException:
@@ -229,42 +251,79 @@ class Link:
             self.ask(b"s")
 
     def listen(self, jobs):
-        """Passes on what the gateway sends. This is the listener thread."""
-        received = bytearray()
+        """Passes on what the gateway sends, when that is needed. This is the listener thread."""
         while True:
-            data = os.read(self.fd, 65536)
-            if not data:
-                # The gateway is gone.
-                os.killpg(0, 9)
-            received += data
-            while True:
-                start = received.find(b"\n") + 1
-                if not start:
-                    break
-                kind, length = received[:start].split()
-                end = start + int(length)
-                if len(received) < end:
-                    break
-                message = bytes(received[start:end])
-                del received[:end]
-                if kind in (b"x", b"f", b"X", b"F", b"c"):
-                    job = Job(bytes(kind), message.decode())
-                    if kind != b"c":
-                        job.continues, self.keeps = self.keeps, False
-                    jobs.put(job)
-                elif kind == b"k":
-                    self.keeps = True
-                elif kind == b"l":
-                    _quietly(lambda: self.relay(message))
-                else:
-                    number, _, reply = message.partition(b"\n")
-                    # There is no slot if a signal handler ended the wait.
-                    slot = self.waiting.pop(int(number), None)
-                    if slot is not None:
-                        slot[1] = reply
-                        slot[0].release()
-                    elif kind == b"i":
-                        self.keep(reply)
+            self.needed.get()
+            # Once it has begun it goes on until the next job, for which the main thread waits then.
+            if self.reader.setdefault(0, "listener") == "listener":
+                while not self.receive(jobs):
+                    pass
+                self.reader.clear()
+                jobs.wake()
+
+    def need_replies(self):
+        """Has the listener read, unless the main thread does."""
+        if not self.reader:
+            self.needed.put(None)
+
+    def receive(self, jobs):
+        """Waits for what the gateway sends and passes it on; returns whether there was a job. Only one thread may do this at a
+        time. If it is interrupted, it may do it again."""
+        chunks, received, number = self.received
+        if not chunks:
+            # Noted in the moment in which it is read.
+            chunks.extend(map(_READ, (self.fd,), (65536,)))
+        if not chunks[0]:
+            # The gateway is gone.
+            os.killpg(0, 9)
+        received += chunks[0]
+        begin = 0
+        found = False
+        while True:
+            start = received.find(b"\n", begin) + 1
+            if not start:
+                break
+            kind, length = received[begin:start].split()
+            end = start + int(length)
+            if len(received) < end:
+                break
+            number += 1
+            found |= self.pass_on(jobs, kind, received[start:end], number)
+            begin = end
+        self.received = [], received[begin:], number
+        return found
+
+    def pass_on(self, jobs, kind, message, number):
+        """Passes a message on, once; returns whether that was a job."""
+        if number <= self.passed:
+            return False
+        is_job = kind in _JOBS
+        if is_job:
+            if not jobs.pending or jobs.pending[-1].number != number:
+                job = Job(kind, message.decode(), number)
+                if kind != b"c":
+                    job.continues = self.keeps
+                jobs.pending.append(job)
+            if kind != b"c":
+                self.keeps = False
+        elif kind == b"k":
+            self.keeps = True
+        elif kind == b"l":
+            _quietly(lambda: self.relay(message))
+        else:
+            asked, _, reply = message.partition(b"\n")
+            # There is no slot if a signal handler ended the wait.
+            slot = self.waiting.get(int(asked))
+            if slot is not None:
+                slot[1] = reply
+                if slot[0].locked():
+                    slot[0].release()
+                self.waiting.pop(int(asked), None)
+            elif kind == b"i":
+                self.passed = number
+                self.keep(reply)
+        self.passed = number
+        return is_job
 
     def relay(self, path):
         """Passes on the records of programs in files, which come by a socket."""
@@ -369,7 +428,8 @@ class Input(io.RawIOBase):
 class Job:
     """Something to do for the main thread: run a snippet, or complete."""
 
-    def __init__(self, kind, message):
+    def __init__(self, kind, message, number):
+        self.number = number
         self.kind = kind.lower()
         # Whether the value of its last expression is to be shown.
         self.echoes = kind.isupper()
@@ -378,61 +438,98 @@ class Job:
         self.continues = False
         self.begun = False
         self.status = 1
-        self.end = _thread.allocate_lock()
-        self.end.acquire()
+        # Not empty once its end is reported, or will be by the keeper.
+        self.reported = []
 
-    def keep(self, link):
-        """Sends unfinished lines after a pause, and reports the end. This is the keeper thread."""
-        while not self.end.acquire(True, _PAUSE):
-            link.flush()
-        if self.kind == b"f":
-            link.flush()
-        if self.kind == b"x":
-            link.send(b"d", b"%d" % self.status)
+    def report(self, link):
+        """Reports the end of a snippet, once. May be called again if interrupted."""
+        if self.kind != b"x" or self.reported:
+            return
+        frame = b"d %d\n%d" % (len(str(self.status)), self.status)
+        with link.lock:
+            # Such a call is made and noted without a moment at which a signal handler could raise.
+            if not link.held and not self.reported:
+                self.reported.extend(map(_WRITE, (link.fd,), (frame,)))
+        if not self.reported:
+            self.reported.extend(map(link.kept.put, (self,)))
 
 
 class Jobs:
     """The jobs for the main thread. A job stays in the list until it is done, so that it is not
     lost when a signal handler raises right after it was taken."""
 
-    def __init__(self):
-        self.kept = SimpleQueue()
+    def __init__(self, link):
+        self.link = link
         self.pending = []
         self.arrived = _thread.allocate_lock()
         self.arrived.acquire()
         self.kept_all = _thread.allocate_lock()
         self.kept_all.acquire()
 
-    def put(self, job):
-        self.kept.put(job)
-        self.pending.append(job)
+    def wake(self):
+        """Wakes the main thread."""
         if self.arrived.locked():
             self.arrived.release()
 
     def current(self):
+        """Waits for a job. May be called again if interrupted."""
+        link = self.link
         while not self.pending:
-            self.arrived.acquire()
+            if link.reader.setdefault(0, "main") == "main":
+                link.receive(self)
+            else:
+                self.arrived.acquire()
+        # It is not passed on again, wherever that was interrupted.
+        link.passed = max(link.passed, self.pending[0].number)
+        if link.reader.get(0) == "main":
+            link.reader.pop(0, None)
+        if link.waiting:
+            # Another thread of the program waits for its input.
+            link.need_replies()
+        if not link.watched:
+            # Wakes the keeper, as the job may take long.
+            link.watched = True
+            link.kept.put(None)
         return self.pending[0]
 
     def done(self):
         """Ends the current job if it was begun. May be called again if interrupted."""
         if self.pending and self.pending[0].begun:
-            if self.pending[0].end.locked():
-                self.pending[0].end.release()
+            self.pending[0].report(self.link)
             del self.pending[0]
 
-    def keep(self, link):
+    def keep(self):
+        """Sends unfinished lines after a pause, and reports ends after them. This is the keeper thread."""
+        link = self.link
+        seen = []
         while True:
-            job = self.kept.get()
-            job.keep(link)
+            try:
+                # While snippets follow each other, the main thread need not wake this one for each.
+                job = link.kept.get(True, _PAUSE if link.watched else None)
+            except Empty:
+                link.flush()
+                link.watched = False
+                current = self.pending[:1]
+                if current and current == seen:
+                    # It takes long: the gateway may end meanwhile.
+                    link.need_replies()
+                seen = current
+                if current or link.held:
+                    link.watched = True
+                continue
+            if job is None:
+                continue
+            link.flush()
             if job.kind == b"f":
                 self.kept_all.release()
                 return
+            link.send(b"d", b"%d" % job.status)
 
-    def stop(self, link):
-        """Stops the keeper of the last job: when the interpreter ends, threads stop wherever they are."""
+    def stop(self):
+        """Stops the keeper: when the interpreter ends, threads stop wherever they are."""
+        link = self.link
         if self.pending and self.pending[0].kind == b"f" and not link.forked:
-            _quietly(self.pending[0].end.release)
+            link.kept.put(self.pending[0])
             self.kept_all.acquire()
             link.alone = True
             # Destructors may print until the very end, and modules in this table lose their names before.
@@ -868,11 +965,11 @@ def serve():
         after_in_child=link.after_fork,
     )
 
-    jobs = Jobs()
-    _thread.start_new_thread(jobs.keep, (link,))
+    jobs = Jobs(link)
+    _thread.start_new_thread(jobs.keep, ())
     _thread.start_new_thread(link.listen, (jobs,))
     # The first that is registered is called last.
-    atexit.register(jobs.stop, link)
+    atexit.register(jobs.stop)
     link.send(b"+", b"")
     return kernel.work(jobs)
 
