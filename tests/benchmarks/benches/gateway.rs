@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use sorna::blocking::Client;
-use sorna_benchmarks::{caution, head, row, take_turns, throughput, wall};
+use sorna_benchmarks::{Cost, Ratio, caution, head, row, take_turns, throughput, wall};
 use sorna_core::{Config, Credentials, Execute, ExecuteMode, Operation, Signer};
 use sorna_gateway::{Gateway, GatewayConfig};
 
@@ -43,8 +43,10 @@ fn main() {
     println!("# The gateway\n");
     caution();
     head();
+    for language in LANGUAGES {
+        executions(&client, gateway.address, language);
+    }
     kernels(&client);
-    executions(&client, gateway.address);
 }
 
 /// The gateway in a separate process, with the keys that all benchmarks use.
@@ -126,10 +128,10 @@ fn process(words: &[&str]) {
     child.wait().expect("its end");
 }
 
-fn executions(client: &Client, address: SocketAddr) {
+fn executions(client: &Client, address: SocketAddr, language: Language) {
     let hyper = Server::start("hyper");
-    let kernel = client.create("bash").expect("a kernel");
-    let execute = Execute::start(kernel.id().clone(), ExecuteMode::query("echo hello world"));
+    let kernel = client.create(language.name).expect("a kernel");
+    let execute = Execute::start(kernel.id().clone(), ExecuteMode::query(language.code));
     let signer = Signer::new(config(address));
     let request = execute.request(&signer, SystemTime::now());
     // The same bytes may be sent again until their date is too old.
@@ -138,26 +140,48 @@ fn executions(client: &Client, address: SocketAddr) {
     let mut theirs = TcpStream::connect(hyper.address).expect("a connection");
     ours.set_nodelay(true).expect("an option");
     theirs.set_nodelay(true).expect("an option");
-    let mut bash = Bash::start();
-    let [ours, theirs, bash] = take_turns(
+    let mut bare = Bare::start(language);
+    let [ours, theirs, bare] = take_turns(
         ROUNDS,
         [
             &mut || exchanges(&mut ours, &request),
             &mut || exchanges(&mut theirs, &request),
-            &mut || bash.echoes(),
+            &mut || bare.echoes(),
         ],
     );
     kernel.destroy().expect("its end");
-    let what = "executions of echo a second, in a bash kernel";
-    let ratio = throughput(&ours, &theirs);
-    row(
-        what,
-        "the answers of a bare hyper server",
-        ratio,
-        "at least 0.5",
+    let name = language.name;
+    let what = format!(
+        "executions of `{}` a second, in a {name} kernel",
+        language.code
     );
-    let ratio = throughput(&ours, &bash);
-    row(what, "echoes of a bare bash through two pipes", ratio, "-");
+    let ratio = throughput(&ours, &theirs);
+    row(&what, "the answers of a bare hyper server", ratio, "-");
+    let ratio = throughput(&ours, &bare);
+    let against = format!("a bare {name} that does the same, through two pipes");
+    row(&what, &against, ratio, "-");
+    let both: Vec<Cost> = theirs
+        .iter()
+        .zip(&bare)
+        .map(|(theirs, bare)| Cost {
+            wall: theirs.wall + bare.wall,
+            cpu: theirs.cpu + bare.cpu,
+        })
+        .collect();
+    let ratio = throughput(&ours, &both);
+    row(&what, "one after the other of both", ratio, "at least 0.5");
+    println!(
+        "\nOne takes {}, {} and {} µs.\n",
+        microseconds(&ours),
+        microseconds(&theirs),
+        microseconds(&bare)
+    );
+}
+
+/// What one execution takes.
+fn microseconds(turns: &[Cost]) -> Ratio {
+    let turns = turns.iter();
+    Ratio::of(turns.map(|it| it.wall * 1e6 / EXECUTIONS as f64).collect())
 }
 
 fn exchanges(stream: &mut TcpStream, request: &[u8]) {
@@ -174,29 +198,57 @@ fn exchanges(stream: &mut TcpStream, request: &[u8]) {
     }
 }
 
+/// A language, and code that prints a line.
+#[derive(Clone, Copy)]
+struct Language {
+    name: &'static str,
+    code: &'static str,
+    /// A program that runs each line of its input.
+    bare: [&'static str; 3],
+}
+
+const LANGUAGES: [Language; 2] = [
+    Language {
+        name: "bash",
+        code: "echo hello world",
+        bare: [
+            "--norc",
+            "-c",
+            "while read -r line; do eval \"$line\"; done",
+        ],
+    },
+    Language {
+        name: "python3",
+        code: "print('hello world')",
+        bare: [
+            "-u",
+            "-c",
+            "import sys\nfor line in sys.stdin: exec(compile(line, '<input>', 'exec'))",
+        ],
+    },
+];
+
 /// What every execution needs: an interpreter that reads a line and writes one.
-struct Bash {
+struct Bare {
     child: std::process::Child,
     input: Option<std::process::ChildStdin>,
     output: std::process::ChildStdout,
+    line: String,
 }
 
-impl Bash {
-    fn start() -> Self {
-        let mut child = Command::new("bash")
-            .args([
-                "--norc",
-                "-c",
-                "while read -r line; do eval \"$line\"; done",
-            ])
+impl Bare {
+    fn start(language: Language) -> Self {
+        let mut child = Command::new(language.name)
+            .args(language.bare)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("bash");
+            .expect("an interpreter");
         Self {
             input: child.stdin.take(),
             output: child.stdout.take().expect("a pipe"),
             child,
+            line: format!("{}\n", language.code),
         }
     }
 
@@ -204,14 +256,19 @@ impl Bash {
         let mut buffer = [0; 64];
         for _ in 0..EXECUTIONS {
             let input = self.input.as_mut().expect("a pipe");
-            input.write_all(b"echo hello world\n").expect("it is sent");
-            let read = self.output.read(&mut buffer).expect("an echo");
-            assert_eq!(&buffer[..read], b"hello world\n");
+            input.write_all(self.line.as_bytes()).expect("it is sent");
+            let mut filled = 0;
+            while !buffer[..filled].ends_with(b"\n") {
+                let read = self.output.read(&mut buffer[filled..]).expect("an echo");
+                assert!(read > 0, "it has ended");
+                filled += read;
+            }
+            assert_eq!(&buffer[..filled], b"hello world\n");
         }
     }
 }
 
-impl Drop for Bash {
+impl Drop for Bare {
     fn drop(&mut self) {
         drop(self.input.take());
         let _ = self.child.wait();
