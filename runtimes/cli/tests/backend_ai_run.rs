@@ -297,6 +297,10 @@ fn commands_and_variables_share_an_option() {
         "the argument '-e <CMD>' cannot be used with '--code <CODE>'",
     );
     refused(
+        &["-e", "HOME", "c", "-c", "1"],
+        "-e: a variable needs a value, such as -e NAME=VALUE or -e NAME=\"$NAME\"",
+    );
+    refused(
         &["-e", "=x", "bash", "-c", "1"],
         "-e: there is no name before the `=`; expected NAME=VALUE",
     );

@@ -25,7 +25,7 @@ fn nothing_is_set() {
         .code(2)
         .stderr_eq(str![[r#"
 ✘ no endpoint is set
-∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY (for a manager of Backend.AI, BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY), or write a profile into [DIR]/.config/sorna/config.toml (see `sorna config --help`). `sorna run --local` needs none of this.
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY (for a manager of Backend.AI, BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY), or write a profile into [DIR]/.config/sorna/config.toml (see `sorna config --help`). `sorna run --local` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.
 
 "#]]);
     run_in(
@@ -35,7 +35,7 @@ fn nothing_is_set() {
     .code(2)
     .stderr_eq(str![[r#"
 ✘ no access key and secret key are set
-∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY (for a manager of Backend.AI, BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY), or write a profile into [DIR]/.config/sorna/config.toml (see `sorna config --help`). `sorna run --local` needs none of this.
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY (for a manager of Backend.AI, BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY), or write a profile into [DIR]/.config/sorna/config.toml (see `sorna config --help`). `sorna run --local` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.
 
 "#]]);
 }
@@ -523,6 +523,8 @@ fn a_file_where_the_language_should_be() {
         (&["print.py"][..], Some("python3 print.py")),
         (&["-t", "main.c", "-q", "main.rs"], Some("rust main.rs")),
         (&["script"], Some("LANG script")),
+        (&["print.py", "python3"], Some("python3 print.py")),
+        (&["--local", "script", "bash"], Some("--local LANG script")),
         (&["-e", "a.py", "python3"], None),
     ] {
         let mut command = sorna(directory.path());

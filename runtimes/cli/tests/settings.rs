@@ -239,7 +239,7 @@ fn there_is_no_default_endpoint() {
         .arg("status");
     check(command).code(2).stdout_eq("").stderr_eq(str![[r#"
 ✘ no endpoint is set
-∙ Set SORNA_ENDPOINT or use --endpoint URL. `sorna run --local` needs none of this.
+∙ Set SORNA_ENDPOINT or use --endpoint URL. `sorna run --local` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.
 
 "#]]);
     run(&directory, &["status", "--profile", "keys"])
@@ -247,7 +247,7 @@ fn there_is_no_default_endpoint() {
         .stdout_eq("")
         .stderr_eq(str![[r#"
 ✘ no endpoint is set
-∙ Set SORNA_ENDPOINT or use --endpoint URL, or add `endpoint` to the profile `keys` in [DIR]/.config/sorna/config.toml. `sorna run --local` needs none of this.
+∙ Set SORNA_ENDPOINT or use --endpoint URL, or add `endpoint` to the profile `keys` in [DIR]/.config/sorna/config.toml. `sorna run --local` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.
 
 "#]]);
 }
@@ -422,7 +422,7 @@ fn nothing_is_set_but_there_are_profiles() {
         .code(2)
         .stderr_eq(str![[r#"
 ✘ no endpoint is set
-∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY (for a manager of Backend.AI, BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY), or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work). `sorna run --local` needs none of this.
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY (for a manager of Backend.AI, BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY), or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work). `sorna run --local` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.
 
 "#]]);
 }

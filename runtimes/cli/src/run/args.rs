@@ -100,7 +100,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "CMD", conflicts_with = "code")]
     exec: Option<String>,
 
-    /// Environment variable of a new session of Backend.AI. Can be given several times. (`-e CMD` with
+    /// Environment variable of a new session, for Backend.AI and --local. Can be given several times. (`-e CMD` with
     /// a command is --exec.)
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -230,9 +230,14 @@ impl RunArgs {
                 return Err(format!("-r: {amount:?} is no amount of {name}; expected a number, such as cpu=2 or mem=4g").into());
             }
         }
-        if self.names_nothing()
+        // Nothing to run, or a file that is none: the language, perhaps.
+        let is_unclear = match self.files.first() {
+            Some(file) => !file.exists(),
+            None => self.names_nothing(),
+        };
+        if is_unclear
             && !self.json_schema
-            && let Some(tip) = language_first(&self.lang)
+            && let Some(tip) = language_first(&self.lang, self.local.local)
         {
             return Err(tip.into());
         }
@@ -242,6 +247,10 @@ impl RunArgs {
     fn check_combination(&self) -> Result<(), &'static str> {
         let commands = self.env.iter().filter(|env| !is_assignment(env));
         let unclear = commands.clone().any(|command| command.contains('='));
+        // `-e FOO`, which takes the value from the environment elsewhere.
+        let is_name = commands
+            .clone()
+            .all(|name| is_assignment(&format!("{name}=")));
         let commands = commands.count();
         if commands + usize::from(self.exec.is_some()) > 1 {
             Err("several commands to run the program: give --exec, or -e CMD, once")
@@ -249,6 +258,8 @@ impl RunArgs {
             Err(
                 "-e: what is before the `=` cannot be the name of a variable, which consists of letters, digits and `_`, and does not begin with a digit; and a command to run files, which this is otherwise, cannot be used with '--code <CODE>'",
             )
+        } else if commands > 0 && !self.code.is_empty() && is_name {
+            Err("-e: a variable needs a value, such as -e NAME=VALUE or -e NAME=\"$NAME\"")
         } else if commands > 0 && !self.code.is_empty() {
             Err("the argument '-e <CMD>' cannot be used with '--code <CODE>'")
         } else if self.detach && self.token.is_none() {
@@ -359,7 +370,7 @@ fn misnamed(text: &str) -> Option<&str> {
 }
 
 /// For a file where the language should be.
-fn language_first(argument: &str) -> Option<String> {
+fn language_first(argument: &str, is_local: bool) -> Option<String> {
     let ending = Path::new(argument)
         .extension()
         .and_then(|ending| ending.to_str());
@@ -380,8 +391,9 @@ fn language_first(argument: &str) -> Option<String> {
         _ if Path::new(argument).is_file() => "LANG",
         _ => return None,
     };
+    let local = if is_local { "--local " } else { "" };
     Some(format!(
-        "the first argument is the language: sorna run {lang} {argument}"
+        "the first argument is the language: sorna run {local}{lang} {argument}"
     ))
 }
 

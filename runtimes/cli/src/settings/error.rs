@@ -127,7 +127,7 @@ pub(crate) struct Missing {
 impl Missing {
     /// How to set it; `has_endpoint`: only keys are missing.
     fn advice(&self, has_endpoint: bool) -> String {
-        const LOCAL: &str = "`sorna run --local` needs none of this.";
+        const LOCAL: &str = "`sorna run --local` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.";
 
         if let (Some(other), false) = (self.elsewhere, self.has_keys) {
             let names = &self.names;
