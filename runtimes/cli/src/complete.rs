@@ -20,8 +20,8 @@ use crate::target::Target;
 /// Complete code in a kernel: prints candidates, one per line.
 ///
 /// Candidates depend on what ran in the kernel before, so the kernel is one with a session token. It is
-/// created if it does not exist, and kept. The original gateway does not complete and responds with 500;
-/// managers of Backend.AI have no candidates.
+/// created if it does not exist, and kept. Gateways of `sorna serve` complete python3. The original gateway
+/// does not complete and responds with 500; managers of Backend.AI have no candidates.
 ///
 /// Exit code: 0, even without candidates; 1 if the gateway returned an error or could not be reached; 2
 /// for a usage error or a wrong setting.
