@@ -58,8 +58,12 @@ impl Lab {
 }
 
 fn signal(child: &Child) {
+    signal_by(child, Signal::INT);
+}
+
+fn signal_by(child: &Child, signal: Signal) {
     let id = i32::try_from(child.id()).expect("an ID");
-    kill_process(Pid::from_raw(id).expect("an ID"), Signal::INT).expect("it lives");
+    kill_process(Pid::from_raw(id).expect("an ID"), signal).expect("it lives");
 }
 
 fn line(reader: &mut impl BufRead) -> String {
@@ -349,6 +353,62 @@ fn ctrl_c_interrupts_and_the_session_keeps_its_state() {
             .expect("sorna");
         assert!(again.status.success(), "{again:?}");
         assert!(again.stdout.ends_with(b"late\n"), "{again:?}");
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn who_is_told_to_go_leaves_what_runs() {
+    if !need("python3") {
+        return;
+    }
+    for lab in Lab::both() {
+        let token = lab.detach(
+            "python3",
+            "import time\nwhile True: print('out', flush=True); time.sleep(.05)",
+        );
+        for (gone, code) in [(Signal::HUP, 129), (Signal::TERM, 143)] {
+            let mut attached = lab.sorna(&["attach", &token]);
+            let mut attached = attached
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it runs");
+            let mut stderr = BufReader::new(attached.stderr.take().expect("a pipe"));
+            assert!(line(&mut stderr).contains("Attached to"));
+            signal_by(&attached, gone);
+            assert_eq!(wait(&mut attached).code(), Some(code));
+        }
+        check(lab.sorna(&["interrupt", &token])).success();
+        let attached = lab.sorna(&["attach", &token]).output().expect("it runs");
+        assert_eq!(attached.status.code(), Some(130), "{attached:?}");
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn what_was_interrupted_is_received_once() {
+    if !need("python3") {
+        return;
+    }
+    for lab in Lab::both() {
+        let code = "import time; print('out', flush=True); time.sleep(1000)";
+        let mut running = lab.sorna(&["run", "-t", TOKEN, "python3", "-c", code]);
+        let mut running = running
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        assert_eq!(
+            line(&mut BufReader::new(running.stdout.take().expect("a pipe"))),
+            "out\n"
+        );
+        signal(&running);
+        let output = running.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(130));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("KeyboardInterrupt"), "{said}");
+        check(lab.sorna(&["attach", TOKEN])).code(125).stdout_eq("");
         lab.gateway.stop();
     }
 }

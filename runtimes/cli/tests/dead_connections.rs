@@ -73,6 +73,11 @@ impl Proxy {
         self.dead.store(self.count.load(SeqCst), SeqCst);
     }
 
+    /// And so do all others.
+    fn all_die(&self) {
+        self.dead.store(usize::MAX - 1, SeqCst);
+    }
+
     /// And so do all others, which are closed.
     fn dies_for_good(&self) {
         self.dead.store(usize::MAX, SeqCst);
@@ -219,4 +224,34 @@ fn what_a_dead_connection_has_swallowed_comes_with_attach() {
     assert_eq!(shown, lines(), "{said}");
     assert_eq!(attached.status.code(), Some(7));
     gateway.stop();
+}
+
+#[test]
+fn what_a_gateway_says_to_nobody_comes_with_attach() {
+    if !need("python3") {
+        return;
+    }
+    for (at, waits, signal) in [
+        (sorna_at as At, true, Signal::INT),
+        (backend_at, true, Signal::TERM),
+        (backend_at, false, Signal::INT),
+    ] {
+        let (gateway, directory) = (gateway(), here());
+        let scene = Scene {
+            at,
+            directory: directory.path(),
+            gateway: &gateway,
+            proxy: Proxy::start(&gateway),
+            token: "left-here",
+        };
+        let (running, mut shown) = scene.run(waits);
+        // What is sent to the gateway arrives, and no response does, over whatever connection.
+        scene.proxy.all_die();
+        let (_, rest, said) = stop(running, signal);
+        let attached = scene.directly(&["attach", "left-here"]);
+        shown = shown + &rest + &String::from_utf8_lossy(&attached.stdout);
+        assert_eq!(shown, lines(), "{said}");
+        assert_eq!(attached.status.code(), Some(7), "{attached:?}");
+        gateway.stop();
+    }
 }

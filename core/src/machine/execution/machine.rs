@@ -37,6 +37,9 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// The most time for each request after the end of a program, or when it is given up.
 const LAST_LIMIT: Duration = Duration::from_secs(10);
 
+/// The same where the gateway recognizes requests: one of `sorna serve`, which responds within about 2 s.
+const LAST_RECOGNIZED_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long the gateway may take to close a WebSocket after the end.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -214,6 +217,8 @@ pub struct Execution {
     unanswered: Option<Box<Execute>>,
     /// Whether the first request was sent once more to learn what has come of it.
     asks_again: bool,
+    /// Whether it goes on by requests since its WebSocket broke.
+    is_resumed: bool,
     /// For how long the kernel is waited for while it is busy.
     busy_wait: Option<BusyWait>,
 }
@@ -310,6 +315,7 @@ impl Execution {
             has_turn: false,
             unanswered: None,
             asks_again: false,
+            is_resumed: false,
             busy_wait: None,
         }
     }
@@ -501,7 +507,7 @@ impl Execution {
         let caller = match is_last || self.asks_again && !self.has_turn {
             // It may be sent again.
             true if self.mark.is_some() => twice_in_short(caller),
-            true => in_short(caller),
+            true => in_short(caller, false),
             false => caller,
         };
         self.state = State::Calling(Call::new(execute, caller));
@@ -566,7 +572,7 @@ impl Execution {
             }
             Next::Interrupt => {
                 let interrupt = Interrupt::new(self.execute.kernel.clone());
-                let caller = in_short(self.caller.clone());
+                let caller = in_short(self.caller.clone(), self.mark.is_some());
                 self.state = State::Interrupting(Call::new(interrupt, caller));
             }
             Next::Start(mode) => {
@@ -588,7 +594,21 @@ impl Execution {
         };
         match taken {
             Ok((result, had_output)) => self.progress(now, result, had_output),
+            Err(Next::End(Ok(result))) => self.finish(now, result),
             Err(next) => self.act(next),
+        }
+    }
+
+    /// Ends with a result. The gateway has to know that it has arrived, where it keeps that for others else.
+    fn finish(&mut self, now: Moment, result: ExecutionResult) {
+        match (self.persists, self.stream.is_some()) {
+            // Replies to what the gateway has sent tell it.
+            (true, true) => {
+                let until = now.instant.saturating_add(PARTING);
+                self.state = State::Parting(until, Box::new(result));
+            }
+            (true, false) if self.is_resumed => self.confirm(result),
+            _ => self.end(Ok(result)),
         }
     }
 
@@ -599,15 +619,11 @@ impl Execution {
         if !console.is_empty() {
             self.events.push_back(ExecutionEvent::Console(console));
         }
-        if result.status.is_end() && self.stream.is_some() && self.persists {
-            // Replies to what the gateway has sent tell it that the end has arrived.
-            let until = now.instant.saturating_add(PARTING);
-            self.state = State::Parting(until, Box::new(result));
-            return;
+        if result.status.is_end() {
+            return self.finish(now, result);
         }
-        if result.status.is_end() || self.is_detached {
-            self.end(Ok(result));
-            return;
+        if self.is_detached {
+            return self.end(Ok(result));
         }
         self.execute.remember(&result);
         match result.status {
@@ -670,13 +686,17 @@ impl Execution {
 /// As [`in_short`], for requests that may be sent again.
 fn twice_in_short(caller: Caller) -> Caller {
     let retry = caller.retry();
-    let limit = LAST_LIMIT.min(retry.attempt_limit());
+    let limit = LAST_RECOGNIZED_LIMIT.min(retry.attempt_limit());
     let retry = retry.with_attempt_limit(limit).with_budget(2 * limit);
     caller.with_retry(retry)
 }
 
 /// For a request that is only to leave the kernel in order, and must not take long.
-fn in_short(caller: Caller) -> Caller {
-    let limit = LAST_LIMIT.min(caller.retry().attempt_limit());
+fn in_short(caller: Caller, is_recognized: bool) -> Caller {
+    let limit = match is_recognized {
+        true => LAST_RECOGNIZED_LIMIT,
+        false => LAST_LIMIT,
+    };
+    let limit = limit.min(caller.retry().attempt_limit());
     caller.with_retry(RetryPolicy::never().with_attempt_limit(limit))
 }

@@ -46,7 +46,8 @@ pub(crate) struct AttachArgs {
     #[arg(value_name = "NAME", allow_hyphen_values = true)]
     session: String,
 
-    /// Leave the program running when Ctrl-C stops this command, instead of interrupting it.
+    /// Leave the program running when Ctrl-C stops this command, instead of interrupting it. Other signals, such as that of a
+    /// terminal that is closed, always leave it.
     #[arg(long)]
     detach_on_interrupt: bool,
 
@@ -107,8 +108,9 @@ fn begin(arguments: &AttachArgs, globals: &Globals) -> Result<Exit, Failure> {
     let (gateway, last, signal) = (target.gateway(), words.clone(), stopped.clone());
     let detaches = arguments.detach_on_interrupt;
     work.begin(move || {
-        if detaches {
-            let signal = signal.signal().unwrap_or(signal_hook::consts::SIGINT);
+        let signal = signal.signal().unwrap_or(signal_hook::consts::SIGINT);
+        // A terminal that is closed, or who ends this command, does not end what it looks at.
+        if detaches || signal != signal_hook::consts::SIGINT {
             if json::is_on() {
                 let exit_code = Exit::of_signal(signal).code();
                 let _ = json::emit(&Event::Finished { exit_code });

@@ -150,6 +150,17 @@ impl State {
         record.is_some_and(|record| record.has_attached() && !record.is_of(id))
     }
 
+    /// Whether the latest run has ended, and all that it had to report was sent.
+    fn has_nothing_left(&self) -> bool {
+        let is_over = matches!(self.phase, Phase::Idle);
+        is_over && self.backlog.is_empty() && self.console.is_empty()
+    }
+
+    /// Whether a further request of the latest run can only say that its end has arrived.
+    pub(super) fn confirms_end(&self) -> bool {
+        self.has_nothing_left() && self.record.as_ref().is_some_and(Record::confirms)
+    }
+
     /// Gives the latest run to a client that attaches.
     pub(super) fn attach(&mut self, mark: &RunMark, peer: &Peer) -> Result<Effect, ExecuteError> {
         let unreceived = self.record.as_mut();
@@ -157,8 +168,7 @@ impl State {
         let unreceived = unreceived.map(|response| (None, response));
         self.backlog.put_back(unreceived.into_iter());
         self.hand_over(mark);
-        let is_over = matches!(self.phase, Phase::Idle);
-        if is_over && self.backlog.is_empty() && self.console.is_empty() {
+        if self.has_nothing_left() {
             return Err(ExecuteError::NothingToAttach);
         }
         if let Some(id) = self.record.as_ref().and_then(Record::id) {

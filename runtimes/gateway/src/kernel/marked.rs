@@ -93,6 +93,10 @@ impl Kernel {
                 return Ok(Effect::Answered(Ok(ExecuteResponse::of_start())));
             }
             Known::Accepted => return Ok(Effect::Nothing),
+            // Only that the end has arrived: that need not be told by another request.
+            Known::Next if state.confirms_end() => {
+                return Ok(Effect::Answered(Ok(ExecuteResponse::of_nothing())));
+            }
             Known::Next => {
                 let intent = match turn {
                     // Code of an execution that goes on is no other one.

@@ -39,6 +39,8 @@ pub(crate) struct Record {
     has_attached: bool,
     /// Whether its WebSocket has to go.
     is_displaced: bool,
+    /// Whether its client tells that the end has arrived: it goes on by requests since its WebSocket broke.
+    confirms: bool,
 }
 
 /// A response that may not have arrived.
@@ -49,6 +51,8 @@ struct Kept {
     lost: usize,
     /// Whether all of it has been sent.
     is_sent: bool,
+    /// Whether the client tells that it has arrived, even if nothing follows it.
+    is_confirmed: bool,
     since: Instant,
 }
 
@@ -79,6 +83,7 @@ impl Record {
             is_detached: mark.is_detached,
             has_attached: false,
             is_displaced: false,
+            confirms: mark.received.is_some(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Record {
             is_detached: false,
             has_attached: false,
             is_displaced: false,
+            confirms: false,
         }
     }
 
@@ -126,6 +132,11 @@ impl Record {
         let line = self.peer.as_ref();
         let line = line.filter(|it| it.is_socket() && !it.has_gone() && !it.is_same(peer));
         line.cloned()
+    }
+
+    /// Whether its client tells that the end has arrived.
+    pub(crate) fn confirms(&self) -> bool {
+        self.confirms
     }
 
     /// Its WebSocket has to go.
@@ -175,6 +186,7 @@ impl Record {
             self.peer = Some(peer.clone());
         }
         self.is_displaced = false;
+        self.confirms |= mark.received.is_some();
         if mark.request > self.request {
             self.request = mark.request;
             self.kept = None;
@@ -216,6 +228,7 @@ impl Record {
             response: kept,
             lost,
             is_sent: false,
+            is_confirmed: self.confirms,
             since,
         });
         sent
@@ -299,7 +312,7 @@ impl Kept {
         };
         let has_output = self.lost > 0 || !response.console.is_empty();
         let is_last = response.status.is_end() || response.status == ExecutionStatus::WaitingInput;
-        has_output && !(is_last && self.is_sent)
+        has_output && !(is_last && self.is_sent && !self.is_confirmed)
     }
 
     /// Whether it may not have been received, and says anything. If more was to come, its client would have asked for that.
@@ -307,7 +320,7 @@ impl Kept {
         match &self.response {
             Err(ExecuteError::Failed(_)) => !self.is_sent,
             Err(_) => false,
-            Ok(response) if response.status.is_end() => !self.is_sent,
+            Ok(response) if response.status.is_end() => !self.is_sent || self.is_confirmed,
             Ok(response) if response.status == ExecutionStatus::Continued => self.has_news(),
             Ok(_) => !self.is_sent || self.has_news(),
         }

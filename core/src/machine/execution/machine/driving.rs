@@ -1,5 +1,7 @@
 //! An execution as a [`Machine`]: which step comes next, and what is done with what comes in.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Response;
 
@@ -13,6 +15,9 @@ use crate::machine::execution::stream::Stream;
 use crate::machine::step::{Exchange, Machine, Step};
 use crate::moment::Moment;
 use crate::ops::{Continuation, ExecuteMode, ExecutionResult};
+
+/// How long the gateway may take to reply to a ping, where nothing is lost if the WebSocket is left.
+const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
 impl Machine for Execution {
     type Event = ExecutionEvent;
@@ -127,7 +132,11 @@ impl Machine for Execution {
         let state = std::mem::replace(&mut self.state, State::Listening);
         if let (State::Opening(opening), Some(conduct)) = (state, &mut self.conduct) {
             conduct.set_streamed(true);
-            let limit = self.caller.retry().attempt_limit();
+            let mut limit = self.caller.retry().attempt_limit();
+            if self.persists {
+                // It can go on by requests at once.
+                limit = limit.min(REPLY_LIMIT);
+            }
             self.stream = Some(Box::new(Stream::new(opening.first, opening.start, limit)));
         }
     }

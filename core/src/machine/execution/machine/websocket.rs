@@ -121,6 +121,7 @@ impl Execution {
     fn resume(&mut self) {
         let start = self.stream.as_mut().map(|stream| stream.take_start());
         self.close();
+        self.is_resumed = true;
         let start = start.filter(|_| !self.has_turn);
         let is_start = start.is_some();
         let mut next = start.unwrap_or_else(|| self.next(Continuation::Continue));
@@ -145,24 +146,29 @@ impl Execution {
             Some(Next::Send(frame)) => return Some(Step::SendFrame(frame)),
             Some(Next::Wait(_)) if now.instant < until => return Some(Step::Wait(until)),
             // It is slow, or dead.
-            Some(Next::Broken(_) | Next::Wait(_)) => self.confirm(),
+            Some(Next::Broken(_) | Next::Wait(_)) => self.confirm_parting(),
             _ => self.parted(),
         }
         None
     }
 
     /// Tells the gateway what has arrived, which it would else keep for others.
-    fn confirm(&mut self) {
+    pub(super) fn confirm(&mut self, result: ExecutionResult) {
         let mut next = self.next(Continuation::Continue);
         if let Some(mark) = &mut next.mark {
             mark.received = Some(self.results);
         }
         self.close();
+        let retry = self.caller.retry().with_budget(PATIENCE);
+        let call = Call::new(next, self.caller.clone().with_retry(retry));
+        self.state = State::Confirming(Box::new(call), Box::new(result));
+    }
+
+    /// The same for the end that has come over the WebSocket.
+    fn confirm_parting(&mut self) {
         let state = std::mem::replace(&mut self.state, State::AwaitingInput);
         if let State::Parting(_, result) = state {
-            let retry = self.caller.retry().with_budget(PATIENCE);
-            let call = Call::new(next, self.caller.clone().with_retry(retry));
-            self.state = State::Confirming(Box::new(call), result);
+            self.confirm(*result);
         }
     }
 

@@ -154,6 +154,9 @@ fn a_silent_program_that_persists_is_interrupted_once_it_is_known_to_run() {
     run.hears(
         r#"{"status": "finished", "exitCode": 1, "options": null, "files": [], "console": []}"#,
     );
+    // The gateway has to know that this has arrived.
+    assert_eq!(run.waits(), Duration::from_secs(1));
+    run.is_closed(Some(1000), "");
     run.closes();
     match run.done() {
         Ok(result) => assert_eq!(result.exit_code(), Some(1)),
@@ -217,7 +220,10 @@ fn a_broken_websocket_is_continued_by_requests_where_the_program_persists() {
         assert_eq!(stdout(&mut run), "b");
         assert!(!run.sends_body(V9).contains("received"));
         run.answers(result("finished", r#", "exitCode": 0"#));
-        run.done().unwrap();
+        // It would be kept for others else.
+        assert!(run.sends_body(V9).contains(r#""request":"#));
+        run.answers(result("finished", ""));
+        assert_eq!(run.done().unwrap().exit_code(), Some(0));
     }
     let mut other = open(RunMark::default());
     other.fails(broken());
@@ -351,6 +357,8 @@ fn a_dead_websocket_of_a_program_that_is_given_up_is_continued_by_requests() {
             r#", "exitCode": 130, "console": [["stdout", "b"]]"#,
         ));
         assert_eq!(stdout(&mut run), "b");
+        assert!(run.sends_body(V9).contains(r#""request":2"#));
+        run.answers(result("finished", ""));
         assert_eq!(run.done().unwrap().exit_code(), Some(130));
     }
 
