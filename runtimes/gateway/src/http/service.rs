@@ -75,6 +75,8 @@ impl Service {
     ) {
         while let Some(withdrawal) = withdrawals.recv().await {
             let this = Arc::clone(self);
+            // The key may be accepted again until its kernels are gone, and have new connections.
+            let next = this.room.next();
             // Each takes as long as the hooks of its kernels.
             tokio::spawn(async move {
                 let key = withdrawal.access_key.as_str();
@@ -83,7 +85,7 @@ impl Service {
                     this.context.kernels.destroy_of_revoked(key).await;
                 }
                 // Last, so that clients learn of the end of their kernels.
-                this.room.show_out(key);
+                this.room.show_out(key, next);
             });
         }
         // There is always a sender as long as there is a service.

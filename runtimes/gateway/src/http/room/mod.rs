@@ -85,9 +85,15 @@ impl Room {
         }))
     }
 
-    /// Closes all connections whose last request was signed by this key, also those that are in use.
-    pub(super) fn show_out(&self, key: &str) {
-        lock(&self.taken).show_out_all(key);
+    /// The number of the next connection.
+    pub(super) fn next(&self) -> u64 {
+        lock(&self.taken).next()
+    }
+
+    /// Closes the connections before the one with this number whose last request was signed by this key, also those that are in
+    /// use.
+    pub(super) fn show_out(&self, key: &str, next: u64) {
+        lock(&self.taken).show_out_all(key, next);
     }
 
     /// Closes a connection that may leave, for want of something else than room; `false` if there is none.

@@ -115,10 +115,18 @@ impl Taken {
         while self.open_count + more > MAX_OPEN && self.make_room(|_| true) {}
     }
 
-    /// Closes all connections of a key.
-    pub(super) fn show_out_all(&mut self, key: &str) {
-        let of_key = |state: &State| state.key.as_deref() == Some(key);
-        let seats = self.seats.iter().filter(|(_, state)| of_key(state));
+    /// The number of the next connection.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Closes the connections of a key before the one with this number.
+    pub(super) fn show_out_all(&mut self, key: &str, next: u64) {
+        let is_meant = |id: u64, state: &State| id < next && state.key.as_deref() == Some(key);
+        let seats = self
+            .seats
+            .iter()
+            .filter(|(id, state)| is_meant(**id, state));
         let ids: Vec<_> = seats.map(|(id, _)| *id).collect();
         for id in ids {
             self.show_out(id);
