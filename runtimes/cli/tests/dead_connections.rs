@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -35,6 +35,8 @@ struct Proxy {
     /// How many connections are dead: the first ones.
     dead: Arc<AtomicUsize>,
     count: Arc<AtomicUsize>,
+    /// Whether those to the gateway stay when a client is gone.
+    keeps: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -44,10 +46,12 @@ impl Proxy {
             endpoint: format!("http://{}", listener.local_addr().expect("an address")),
             dead: Arc::default(),
             count: Arc::default(),
+            keeps: Arc::default(),
         };
         let gateway = gateway.endpoint();
         let gateway = gateway.trim_start_matches("http://").to_owned();
         let (dead, count) = (Arc::clone(&this.dead), Arc::clone(&this.count));
+        let keeps = Arc::clone(&this.keeps);
         // It ends with the process.
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -60,9 +64,11 @@ impl Proxy {
                 };
                 let both = |stream: &TcpStream| stream.try_clone().expect("a handle");
                 let (from, to) = (both(&client), both(&gateway));
-                thread::spawn(move || pass(from, to, || false));
+                let keeps = Arc::clone(&keeps);
+                thread::spawn(move || pass(from, to, || false, || keeps.load(SeqCst)));
                 let dead = Arc::clone(&dead);
-                thread::spawn(move || pass(gateway, client, || number < dead.load(SeqCst)));
+                let is_dead = move || number < dead.load(SeqCst);
+                thread::spawn(move || pass(gateway, client, &is_dead, &is_dead));
             }
         });
         this
@@ -84,7 +90,12 @@ impl Proxy {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, is_dead: impl Fn() -> bool) {
+fn pass(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    is_dead: impl Fn() -> bool,
+    keeps: impl Fn() -> bool,
+) {
     let mut buffer = [0; 4096];
     let mut copy = || -> io::Result<()> {
         loop {
@@ -96,7 +107,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, is_dead: impl Fn() -> bool) {
         }
     };
     let _ = copy();
-    if !is_dead() {
+    if !keeps() {
         let _ = to.shutdown(Shutdown::Write);
     }
 }
@@ -252,6 +263,43 @@ fn what_a_gateway_says_to_nobody_comes_with_attach() {
         shown = shown + &rest + &String::from_utf8_lossy(&attached.stdout);
         assert_eq!(shown, lines(), "{said}");
         assert_eq!(attached.status.code(), Some(7), "{attached:?}");
+        gateway.stop();
+    }
+}
+
+#[test]
+fn what_a_client_has_not_received_that_seems_to_be_there_comes_with_attach() {
+    if !need("python3") {
+        return;
+    }
+    for at in [sorna_at as At, backend_at] {
+        let (gateway, directory) = (gateway(), here());
+        let scene = Scene {
+            at,
+            directory: directory.path(),
+            gateway: &gateway,
+            proxy: Proxy::start(&gateway),
+            token: "left-here",
+        };
+        let (mut running, shown) = scene.run(false);
+        scene.proxy.keeps.store(true, SeqCst);
+        running.kill().expect("it lives");
+        let run = ["run", "-t", "left-here", "python3", "-c", "print('other')"];
+        let run = scene.directly(&run);
+        assert!(run.status.success(), "{run:?}");
+        assert_eq!(run.stdout, b"other\n");
+        let attached = scene.directly(&["attach", "left-here"]);
+        // That of earlier executions is on standard error, between two lines.
+        let said = String::from_utf8_lossy(&attached.stderr);
+        let earlier = said.lines().filter(|line| line.starts_with("line "));
+        let earlier: String = earlier.map(|line| format!("{line}\n")).collect();
+        assert!(
+            earlier.ends_with("line 3\nline 4\nline 5\n"),
+            "{attached:?}"
+        );
+        // What the client has shown may come once more: it is gone, and has not said so.
+        assert!(lines().ends_with(&earlier), "{shown} {attached:?}");
+        running.wait().expect("it has ended");
         gateway.stop();
     }
 }

@@ -167,6 +167,10 @@ impl State {
         let unreceived = unreceived.and_then(|record| record.take_unreceived(peer));
         let unreceived = unreceived.map(|response| (None, response));
         self.backlog.put_back(unreceived.into_iter());
+        // A client that seems to be there may not be: who asks is.
+        if let Some(left) = &mut self.left {
+            left.leave(&mut self.unclaimed);
+        }
         self.hand_over(mark);
         if self.has_nothing_left() {
             return Err(ExecuteError::NothingToAttach);
@@ -190,13 +194,18 @@ impl Kernel {
         let line = {
             let mut state = self.shared.lock();
             let attaches = mark.attaches && mark.request == 0 && !state.knows(&mark.id);
-            let record = state.record.as_mut();
-            let line = record.and_then(|record| {
+            let displace = |record: &mut Record, attaches: bool| {
                 let is_own = record.is_of(&mark.id);
                 let line = record.other_line(peer).filter(|_| is_own || attaches)?;
                 record.displace();
                 Some(line)
-            });
+            };
+            let is_over = matches!(state.phase, Phase::Idle);
+            let State { record, left, .. } = &mut *state;
+            let line = record.as_mut().and_then(|it| displace(it, attaches));
+            // What ran before that may have a client that does not receive its end.
+            let before = left.as_mut().filter(|_| attaches && is_over);
+            let line = line.or_else(|| before.and_then(|it| displace(it, true)));
             if line.is_none() && !attaches {
                 return;
             }
@@ -219,8 +228,9 @@ impl Kernel {
     /// Waits until another client takes this execution over, or it is continued in another way.
     pub(crate) async fn displaced(&self, id: &str) {
         let is_displaced = |state: &State| {
-            let record = state.record.as_ref().filter(|record| record.is_of(id));
-            record.is_some_and(Record::is_displaced) || state.is_taken_from(id)
+            let mut records = state.record.iter().chain(&state.left);
+            let is_displaced = records.any(|record| record.is_of(id) && record.is_displaced());
+            is_displaced || state.is_taken_from(id)
         };
         self.until(is_displaced).await;
     }
