@@ -15,11 +15,8 @@ use crate::keys::GatewayKeys;
 use crate::stats::GatewayStats;
 use crate::{ClosedPlace, Isolation};
 
-/// For how many processors there is a thread that serves requests: the others are for the programs. One thread alone wakes no
-/// other for each event, which takes longer than most of what there is to do then.
-const PROCESSORS: usize = 4;
-/// The most such threads.
-const MOST_WORKERS: usize = 4;
+/// How many threads serve requests.
+const WORKERS: usize = 2;
 /// How long tasks may linger after all kernels are gone.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
@@ -48,12 +45,6 @@ impl Gateway {
     }
 }
 
-/// How many threads serve requests.
-fn workers() -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    (processors / PROCESSORS).clamp(1, MOST_WORKERS)
-}
-
 impl RunningGateway {
     fn start(gateway: Gateway) -> Result<Self, StartError> {
         let endpoint = gateway.endpoint();
@@ -65,7 +56,7 @@ impl RunningGateway {
         let observer = gateway.observer();
         let (shutdown, shut_down) = oneshot::channel();
         let runtime = Builder::new_multi_thread()
-            .worker_threads(workers())
+            .worker_threads(WORKERS)
             .thread_name("sorna-gateway")
             .enable_all()
             .build()
