@@ -29,9 +29,14 @@ impl Side {
 
     pub(super) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let write = |terminal: &OwnedFd| Ok(rustix::io::write(terminal, bytes)?);
-            let written = self.0.async_io(Interest::WRITABLE, write).await?;
-            bytes = &bytes[written..];
+            let mut ready = self.0.writable().await?;
+            let write = |terminal: &AsyncFd<OwnedFd>| Ok(rustix::io::write(terminal, bytes)?);
+            match ready.try_io(write) {
+                Ok(written) => bytes = &bytes[written?..],
+                // When the programs have left the terminal, it always seems to be writable, and takes nothing. Whoever waits beside
+                // this has to get its turn, or nobody notices the end.
+                Err(_) => tokio::task::yield_now().await,
+            }
         }
         Ok(())
     }
