@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "not every test uses everything")]
 
-mod level;
+pub(crate) mod level;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

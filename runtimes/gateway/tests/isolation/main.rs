@@ -2,12 +2,8 @@
 //! than the gateway; as an ordinary user, they are the same. Both are tested by running these tests as either.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(
-    clippy::duplicate_mod,
-    reason = "both clients have the level of isolation"
-)]
 
-#[path = "../backend_ai/client.rs"]
+#[path = "../gateway/backend_ai/client.rs"]
 #[allow(dead_code, reason = "not everything is used here")]
 mod backend_ai;
 #[path = "../common/mod.rs"]

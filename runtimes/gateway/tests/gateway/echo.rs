@@ -1,0 +1,362 @@
+//! The value of a snippet's last expression, where a client asks for it.
+
+use crate::common::{Client, gateway, random};
+use sorna_core::{
+    Console, Continuation, CreateKernel, Execute, ExecuteMode, ExecutionStatus, KernelId, Record,
+    SessionToken,
+};
+use sorna_test_tools::need;
+
+/// A snippet, and what its console has: `=` before the value, `o` and `e` before output.
+type Row = (&'static str, &'static [&'static str]);
+
+const PYTHON: &[Row] = &[
+    ("6 * 7", &["=42"]),
+    ("x = [1, 'a']\nx", &["=[1, 'a']"]),
+    ("_", &["=[1, 'a']"]),
+    ("print('p'); None", &["op\n"]),
+    ("print('p')", &["op\n"]),
+    ("y = 5", &[]),
+    ("y;", &[]),
+    ("(y) ; # hidden", &[]),
+    ("y # ; shown", &["=5"]),
+    ("'a;'", &["='a;'"]),
+    ("if y:\n  y", &[]),
+    ("'''two\nlines'''", &["='two\\nlines'"]),
+    (
+        "import asyncio\nasync def f(): return 9\nawait f()",
+        &["=9"],
+    ),
+    (
+        "from __future__ import annotations\ndef g(a: b): pass\ng.__annotations__",
+        &["={'a': 'b'}"],
+    ),
+    ("import os\nos.system('echo child')", &["ochild\n", "=0"]),
+    (
+        "class H:\n  def __repr__(self): return 'plain'\n  def _repr_html_(self): return '<b>'\nH()",
+        &["=plain|text/html <b>"],
+    ),
+    (
+        "class P:\n  def _repr_png_(self): return b'png'\n  def __repr__(self): return 'P'\nP()",
+        &["=P|image/png png"],
+    ),
+    (
+        "class M:\n  def _repr_mimebundle_(self, **_): return {'text/plain': 'm', 'application/json': {'a': 1}}\nM()",
+        &["=m|application/json {\"a\": 1}"],
+    ),
+    ("H", &["=<class '__main__.H'>"]),
+    (
+        "import sys\nsys.displayhook = lambda v: print('hook', v)\n3",
+        &["ohook 3\n"],
+    ),
+];
+
+const NODE: &[Row] = &[
+    ("6 * 7", &["=42"]),
+    ("const a = { b: [1, 'x'] }; a", &["={ b: [ 1, 'x' ] }"]),
+    ("_.b.length", &["=2"]),
+    ("'text'", &["='text'"]),
+    ("undefined", &[]),
+    ("let q = 1", &[]),
+    ("null", &["=null"]),
+    ("console.log('p')", &["op\n"]),
+    ("await Promise.resolve(8)", &["=8"]),
+    (
+        "setTimeout(() => console.log('late'), 5); 1",
+        &["=1", "olate\n"],
+    ),
+    ("-0", &["=-0"]),
+    ("10n", &["=10n"]),
+    ("import fs from 'fs'; typeof fs", &["='object'"]),
+];
+
+const RUBY: &[Row] = &[
+    ("6 * 7", &["=42"]),
+    ("x = [1, nil, 'a']", &["=[1, nil, \"a\"]"]),
+    ("_.size", &["=3"]),
+    ("puts 'p'", &["op\n"]),
+    ("def f; end", &["=:f"]),
+    ("warn 'w'; 'é'", &["ew\n", "=\"é\""]),
+];
+
+const LUA: &[Row] = &[
+    ("6 * 7", &["=42"]),
+    ("local x = 5\nx * 2", &["=10"]),
+    ("x = 1; x, 'a', nil", &["=1\ta\tnil"]),
+    ("x = 5", &[]),
+    ("print('p')", &["op\n"]),
+    ("local s = [[\na\nb]]\ns", &["=a\nb"]),
+    ("for i = 1, 2 do print(i) end", &["o1\n2\n"]),
+    ("-- only a comment", &[]),
+];
+
+const PERL: &[Row] = &[
+    ("6 * 7", &["=42"]),
+    ("my $x = 5; $x * 2;", &["=10"]),
+    ("$x + 1", &["=6"]),
+    ("print \"a;b\\n\"", &["oa;b\n"]),
+    ("my @l = (1, 2); @l", &["=(1, 2)"]),
+    ("[1, { b => 2 }]", &["=[\n  1,\n  {\n    'b' => 2\n  }\n]"]),
+    ("sub f { my $y = shift; $y }\nf('a;b') # ; end", &["=a;b"]),
+    ("use strict; my %h = (k => 'é'); $h{k}", &["=é"]),
+    ("for (1..2) { print \"$_\\n\" }", &["o1\n2\n"]),
+    ("undef", &[]),
+];
+
+const R: &[Row] = &[
+    ("6 * 7", &["=[1] 42"]),
+    ("x <- 5", &[]),
+    ("1\nx", &["o[1] 1\n", "=[1] 5"]),
+    ("invisible(3)", &[]),
+    ("cat('p\\n')", &["op\n"]),
+    ("data.frame(a = 1:2)", &["=  a\n1 1\n2 2"]),
+    ("NULL", &["=NULL"]),
+];
+
+/// Languages without such values: nothing changes.
+const BASH: &[Row] = &[
+    ("echo p; x=3", &["op\n"]),
+    ("exec 3>&1; echo q", &["oq\n"]),
+    ("((1))", &[]),
+];
+const PHP: &[Row] = &[("echo 6 * 7;", &["o42"]), ("6 * 7;", &[]), ("$x = 3;", &[])];
+
+const LANGUAGES: &[(&str, &str, &[Row])] = &[
+    ("python3", "python3", PYTHON),
+    ("nodejs", "node", NODE),
+    ("ruby", "ruby", RUBY),
+    ("lua", "lua", LUA),
+    ("perl", "perl", PERL),
+    ("r", "R", R),
+    ("bash", "bash", BASH),
+    ("php", "php", PHP),
+];
+
+/// The records as short texts.
+fn shown(console: &Console) -> Vec<String> {
+    let show = |record: Record<'_>| match record {
+        Record::Stdout(text) => format!("o{text}"),
+        Record::Stderr(text) => format!("e{text}"),
+        Record::Media(media) => format!("media {}", media.media_type()),
+        Record::Value(value) => {
+            let mut all = format!("={}", value.text().unwrap());
+            for form in &value.forms()[1..] {
+                let bytes = form.bytes().unwrap();
+                let content = String::from_utf8_lossy(&bytes);
+                all += &format!("|{} {content}", form.media_type());
+            }
+            all
+        }
+        other => format!("{other:?}"),
+    };
+    console.iter().map(show).collect()
+}
+
+/// Runs a snippet, and returns its records and its exit code.
+fn run(client: &Client, start: &Execute) -> (Vec<String>, Option<i64>) {
+    let mut result = client.call(start).unwrap();
+    let mut all = Console::new();
+    loop {
+        let (status, code) = (result.status.clone(), result.exit_code());
+        all.append(result.console);
+        if status == ExecutionStatus::Finished {
+            return (shown(&all), code);
+        }
+        result = client.call(&start.proceed(Continuation::Continue)).unwrap();
+    }
+}
+
+fn echo(kernel: &KernelId, code: &str) -> Execute {
+    Execute::start(kernel.clone(), ExecuteMode::query(code)).with_echo(true)
+}
+
+#[test]
+fn values_are_shown_as_at_the_prompt_of_the_language() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    for (language, _, rows) in LANGUAGES.iter().filter(|(_, tool, _)| need(tool)) {
+        let token = SessionToken::from_random(random());
+        let created = client.call(&CreateKernel::new(*language, token)).unwrap();
+        let has_values = !matches!(*language, "bash" | "php");
+        assert_eq!(created.echoes(), has_values, "{language}");
+        for (code, expected) in *rows {
+            let (records, exit_code) = run(&client, &echo(&created.id, code));
+            assert_eq!(records, *expected, "{language}: {code}");
+            assert_eq!(exit_code, Some(0), "{language}: {code}");
+        }
+        // Without a word of it, there is no value.
+        let (records, _) = run(&client, &echo(&created.id, rows[0].0).with_echo(false));
+        let has_value = records.iter().any(|record| record.starts_with('='));
+        assert!(!has_value, "{language}: {records:?}");
+        client.destroy(&created.id);
+    }
+}
+
+#[test]
+fn much_of_a_value_is_cut_in_its_middle() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    for (language, tool, code) in [
+        ("python3", "python3", "'a' + '\u{e9}' * 20_000_000 + 'z'"),
+        ("ruby", "ruby", "'a' + '\u{e9}' * 20_000_000 + 'z'"),
+        ("perl", "perl", "'a' . ('\u{e9}' x 10_000_000) . 'z'"),
+        ("lua", "lua", "'a' .. string.rep('\u{e9}', 10000000) .. 'z'"),
+        ("nodejs", "node", "'a' + '\u{e9}'.repeat(2_000_000) + 'z'"),
+        ("r", "Rscript", "paste0('a', strrep('x', 20000000), 'z')"),
+    ] {
+        if !need(tool) {
+            continue;
+        }
+        let kernel = client.create(language);
+        let (shown, exit_code) = run(&client, &echo(&kernel, code));
+        let [value] = &shown[..] else {
+            panic!("{language}: {} records", shown.len());
+        };
+        assert_eq!(
+            exit_code,
+            Some(0),
+            "{language}: {}",
+            value.chars().take(300).collect::<String>()
+        );
+        let head: String = value.chars().take(20).collect();
+        assert!(head.contains('a'), "{language}: {head}");
+        assert!(value.len() < 3 << 20, "{language}: {}", value.len());
+        assert!(value.contains("..."), "{language}");
+        // The interpreter goes on.
+        let (shown, _) = run(&client, &echo(&kernel, "1 + 1"));
+        assert!(shown[0].ends_with('2'), "{language}: {shown:?}");
+        client.destroy(&kernel);
+    }
+}
+
+#[test]
+fn errors_of_values_are_errors_of_the_snippet() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    for (language, tool, code) in [
+        (
+            "python3",
+            "python3",
+            "class B:\n  def __repr__(self): raise KeyError('bad')\nB()",
+        ),
+        (
+            "nodejs",
+            "node",
+            "({ [require('util').inspect.custom]() { throw new Error('bad') } })",
+        ),
+        (
+            "ruby",
+            "ruby",
+            "class B; def inspect = raise('bad'); end; B.new",
+        ),
+        (
+            "lua",
+            "lua",
+            "return setmetatable({}, { __tostring = function() error('bad') end })",
+        ),
+        (
+            "perl",
+            "perl",
+            "package B2 { use overload '\"\"' => sub { die 'bad' } } bless {}, 'B2'",
+        ),
+        (
+            "r",
+            "R",
+            "print.zz <- function(x, ...) stop('bad'); structure(1, class = 'zz')",
+        ),
+    ] {
+        if !need(tool) {
+            continue;
+        }
+        let kernel = client.create(language);
+        let (records, exit_code) = run(&client, &echo(&kernel, code));
+        assert_ne!(exit_code, Some(0), "{language}: {records:?}");
+        assert!(
+            records.iter().all(|it| it.starts_with('e')),
+            "{language}: {records:?}"
+        );
+        let all = records.concat();
+        assert!(all.contains("bad"), "{language}: {all}");
+        for own in ["sorna", "lua.lua", "/runners"] {
+            assert!(!all.contains(own), "{language}: {all}");
+        }
+        // The kernel is as before.
+        let (records, exit_code) = run(&client, &echo(&kernel, "1 + 1"));
+        assert_eq!(
+            (records.len(), exit_code),
+            (1, Some(0)),
+            "{language}: {records:?}"
+        );
+    }
+}
+
+#[test]
+fn values_precede_what_comes_after_them() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    for (language, tool, code, expected) in [
+        (
+            "python3",
+            "python3",
+            "import atexit; atexit.register(print, 'bye'); 5",
+            ["=5", "obye\n"],
+        ),
+        (
+            "nodejs",
+            "node",
+            "process.on('exit', () => console.log('bye')); 5",
+            ["=5", "obye\n"],
+        ),
+        (
+            "ruby",
+            "ruby",
+            "at_exit { puts 'bye' }; 5",
+            ["=5", "obye\n"],
+        ),
+        (
+            "perl",
+            "perl",
+            "END { print \"bye\\n\" } 5",
+            ["=5", "obye\n"],
+        ),
+        (
+            "r",
+            "R",
+            "invisible(reg.finalizer(globalenv(), function(e) cat('bye\\n'), TRUE)); 5",
+            ["=[1] 5", "obye\n"],
+        ),
+    ] {
+        if need(tool) {
+            let start = echo(&client.create(language), code).with_final(true);
+            let (records, _) = run(&client, &start);
+            assert_eq!(records, expected, "{language}");
+        }
+    }
+}
+
+#[test]
+fn plots_of_r_are_pictures() {
+    if !need("R") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("r");
+    let (can, _) = run(&client, &echo(&kernel, "capabilities('png')[[1]]"));
+    if !sorna_test_tools::need_that(can == ["=[1] TRUE"], "pictures of R") {
+        return;
+    }
+    for (code, expected) in [
+        ("plot(1:3)", &["media image/png"][..]),
+        (
+            "plot(1:3); plot(3:1); 'two'",
+            &["=[1] \"two\"", "media image/png", "media image/png"],
+        ),
+        ("hist(c(1, 2, 2)); invisible(1)", &["media image/png"]),
+        ("pdf(NULL); plot(1); invisible(dev.off())", &[]),
+    ] {
+        let (records, exit_code) = run(&client, &echo(&kernel, code));
+        assert_eq!(records, expected, "{code}");
+        assert_eq!(exit_code, Some(0), "{code}");
+    }
+}
