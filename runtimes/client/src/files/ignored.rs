@@ -1,7 +1,7 @@
 //! Which files the rules in a directory and above it leave out.
 //!
 //! Crate `ignore` knows these rules, too, but with regular expressions: 11 more crates, and 890 KiB in a program
-//! that is optimized for size (measured with 0.4.35). `tests/ignored.rs` compares the results with git's.
+//! that is optimized for size (measured with 0.4.35). `tests/drivers/ignored.rs` compares the results with git's.
 
 use std::ffi::OsStr;
 use std::fs;
