@@ -14,7 +14,7 @@ fn the_original_client_passes_its_script() {
     let output = Command::new(python)
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/original_client/script.py"
+            "/tests/together/original_client/script.py"
         ))
         .env("SORNA_ENDPOINT", gateway.endpoint())
         .env("SORNA_ACCESS_KEY", gateway.access_key())

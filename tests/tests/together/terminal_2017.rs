@@ -1,8 +1,6 @@
 //! A terminal of gateway 0.9.11 after a restart, with every driver: its first input is lost, whatever it is, and nothing is
 //! shown until then. The times are tested in core, in virtual time.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! An endpoint with a path prefix, which a proxy strips: the gateway behind it neither sees nor verifies the prefix.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::io;
 use std::net::SocketAddr;
 

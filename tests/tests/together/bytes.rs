@@ -1,5 +1,4 @@
 //! Bytes that are not UTF-8, in and out of programs, by all drivers and in both dialects.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use sorna::{ApiVersion, Batch, ClientOptions, ExecuteMode};
 use sorna_gateway::{Gateway, GatewayConfig};

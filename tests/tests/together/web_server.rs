@@ -1,7 +1,5 @@
 //! In a session with a web server of Backend.AI, every driver works without keys.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::sync::{Arc, Mutex};
 
 use sorna::net::TlsOptions;

@@ -1,5 +1,4 @@
 //! The guard of a temporary kernel, in every driver: however it is dropped, the kernel is destroyed.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::future::Future;
 use std::pin::pin;
@@ -66,7 +65,6 @@ macro_rules! tests {
                     let kernel = client.temporary("bash").await.unwrap().keep();
                     assert_eq!(kernels(&gateway), 1);
                     kernel.destroy().await.unwrap();
-
 
                     let error = client.temporary("cobol").await.unwrap_err();
                     assert!(error.gateway().unwrap().is_creation_failed());
