@@ -1,6 +1,6 @@
 //! Output and input that are not UTF-8, over a real socket.
 
-use crate::common::{Client, gateway};
+use crate::common::{Client, PATIENCE, gateway, gateway_with};
 use sorna_core::{Batch, Console, Continuation, Execute, ExecuteMode, ExecutionStatus, Record};
 
 /// Executes code, with this as its input, and returns all output.
@@ -79,7 +79,7 @@ fn text_stays_text_and_keeps_its_place() {
 
 #[test]
 fn nothing_is_held_back_before_a_question_or_the_end_of_a_step() {
-    let gateway = gateway();
+    let gateway = gateway_with(|config| config.with_continuation_interval(PATIENCE));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let start = Execute::start(

@@ -13,7 +13,7 @@ fn a_program_that_fills_the_disk_is_killed_and_its_files_can_be_removed() {
     let gateway = gateway_with(|config| config.with_max_disk(20 * MIB));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    let fill = "i=0; while :; do head -c 1M /dev/zero > f$i; i=$((i + 1)); sleep 0.02; done";
+    let fill = "i=0; while :; do head -c 1M /dev/zero > f$i; i=$((i + 1)); sleep 0.1; done";
     let killed = client.run(&kernel, fill);
     assert_eq!(killed.exit_code(), Some(137), "{killed:?}");
     let expected = "killed: the kernel exceeded its disk limit of 20 MiB: its files take 2";

@@ -1,6 +1,6 @@
 //! The value of a snippet's last expression, where a client asks for it.
 
-use crate::common::{Client, gateway, random};
+use crate::common::{Client, PATIENCE, gateway, gateway_with, random};
 use sorna_core::{
     Console, Continuation, CreateKernel, Execute, ExecuteMode, ExecutionStatus, KernelId, Record,
     SessionToken,
@@ -172,7 +172,8 @@ fn echo(kernel: &KernelId, code: &str) -> Execute {
 
 #[test]
 fn values_are_shown_as_at_the_prompt_of_the_language() {
-    let gateway = gateway();
+    // All in one response: what comes in two has more records.
+    let gateway = gateway_with(|config| config.with_continuation_interval(PATIENCE));
     let client = Client::new(&gateway);
     for (language, _, rows) in LANGUAGES.iter().filter(|(_, tool, _)| need(tool)) {
         let token = SessionToken::from_random(random());

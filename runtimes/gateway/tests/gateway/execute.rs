@@ -161,11 +161,18 @@ fn a_client_that_hangs_up_loses_nothing() {
         .unwrap();
     wait_until("the run starts", || gateway.stats().executions == 2);
     drop(stream);
-    // While the first still runs, the second request acts as a continuation.
-    let mut output = String::new();
-    while !output.contains("four") {
-        output += &client.run(&kernel, "print('four')").finished().0;
-    }
+    // While the first still runs, the kernel is busy.
+    let next = Execute::start(kernel, ExecuteMode::query("print('four')"));
+    let first = loop {
+        match client.call(&next) {
+            Ok(first) => break first,
+            Err(error) => {
+                let status = error.gateway().expect("an error response").status();
+                assert_eq!(status.as_u16(), 409, "{error:?}");
+            }
+        }
+    };
+    let output = client.finish(&next, first).finished().0;
     // The first response may have been delivered before the client hung up.
     assert!(
         ["three\nfour\n", "four\n"].contains(&&*output),
