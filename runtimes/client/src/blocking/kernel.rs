@@ -95,6 +95,20 @@ impl Kernel {
         Self(self.0.with_bytes(carries_bytes))
     }
 
+    /// Whether executions of snippets by this one send the [value of their last
+    /// expression](sorna_core::Execute::with_echo), where the gateway can do that. A kernel that was created, or found by its
+    /// token, knows that from the gateway; one that is known by its ID has none.
+    #[must_use]
+    pub fn with_echo(self, wants_echo: bool) -> Self {
+        Self(self.0.with_echo(wants_echo))
+    }
+
+    /// Whether its gateway sends values of expressions of its language, as far as it has said so.
+    #[must_use]
+    pub fn echoes(&self) -> bool {
+        self.0.echoes()
+    }
+
     /// Whether it is new, and none that was found by its token. `None` if the gateway did not say, or nothing was asked.
     #[must_use]
     pub fn is_new(&self) -> Option<bool> {

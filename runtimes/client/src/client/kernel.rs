@@ -44,6 +44,9 @@ pub struct Kernel<T> {
     is_kept: bool,
     /// Whether its gateway carries output that is not UTF-8; `None` if it has not said so for this kernel.
     carries_bytes: Option<bool>,
+    /// Whether its gateway sends values of expressions of its language, as far as it has said so, and whether they are wanted.
+    echoes: bool,
+    wants_echo: bool,
     /// What was said when it was created, or found by its token.
     created: Option<bool>,
     other_languages: Vec<String>,
@@ -108,13 +111,13 @@ impl<T: Transport + 'static> Client<T> {
                 Driven::Event(event) => pending(event),
                 Driven::Done(result) => {
                     let created = result?;
-                    let carries_bytes = created.carries_bytes();
+                    let (carries_bytes, echoes) = (created.carries_bytes(), created.echoes());
                     self.note_marks(created.has_marked_executions());
                     self.learn_extensions(created.extensions);
                     let mut kernel = self.kernel(created.id).limited(time_limit);
                     kernel.created = created.created;
                     kernel.other_languages = created.other_languages;
-                    return Ok(kernel.with_bytes(carries_bytes));
+                    return Ok(kernel.with_bytes(carries_bytes).that_echoes(echoes));
                 }
                 Driven::Idle => unreachable!("a creation idles only while a request is in flight"),
             }
@@ -136,6 +139,8 @@ impl<T: Transport + 'static> Kernel<T> {
             id,
             is_kept,
             carries_bytes: None,
+            echoes: false,
+            wants_echo: false,
             created: None,
             other_languages: Vec::new(),
             time_limit: None,
@@ -155,6 +160,26 @@ impl<T: Transport + 'static> Kernel<T> {
     #[must_use]
     pub fn with_bytes(mut self, carries_bytes: bool) -> Self {
         self.carries_bytes = Some(carries_bytes);
+        self
+    }
+
+    /// Whether executions of snippets by this one send the [value of their last
+    /// expression](sorna_core::Execute::with_echo), where the gateway can do that. A kernel that was created, or found by its
+    /// token, knows that from the gateway; one that is known by its ID has none.
+    #[must_use]
+    pub fn with_echo(mut self, wants_echo: bool) -> Self {
+        self.wants_echo = wants_echo;
+        self
+    }
+
+    /// Whether its gateway sends values of expressions of its language, as far as it has said so.
+    #[must_use]
+    pub fn echoes(&self) -> bool {
+        self.echoes
+    }
+
+    pub(super) fn that_echoes(mut self, echoes: bool) -> Self {
+        self.echoes = echoes;
         self
     }
 
@@ -235,7 +260,8 @@ impl<T: Transport + 'static> Kernel<T> {
     }
 
     fn execution(&self, mode: ExecuteMode, way: Way) -> Execution<T> {
-        let start = Execute::start(self.id.clone(), mode);
+        let start = Execute::start(self.id.clone(), mode)
+            .with_echo(self.echoes && self.wants_echo && way == Way::Whole);
         let (is_kept, time_limit) = (self.is_kept, self.time_limit);
         let carries_bytes = self.carries_bytes;
         Execution::new(
@@ -452,6 +478,8 @@ impl<T> Clone for Kernel<T> {
             id: self.id.clone(),
             is_kept: self.is_kept,
             carries_bytes: self.carries_bytes,
+            echoes: self.echoes,
+            wants_echo: self.wants_echo,
             created: self.created,
             other_languages: self.other_languages.clone(),
             time_limit: self.time_limit,

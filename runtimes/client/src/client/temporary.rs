@@ -75,9 +75,10 @@ impl<T: Transport + 'static> Client<T> {
             match event {
                 RunEvent::SessionPending(event) => pending(event),
                 RunEvent::KernelReady(id) => {
-                    let carries_bytes = run.carries_bytes();
+                    let (carries_bytes, echoes) = (run.carries_bytes(), run.echoes());
                     let kernel = self.kernel(id).temporary().limited(time_limit);
                     let kernel = kernel.with_bytes(carries_bytes);
+                    let kernel = kernel.that_echoes(echoes == Some(true));
                     return Ok(TemporaryKernel { kernel, token, run });
                 }
                 _ => {}
