@@ -1,0 +1,49 @@
+//! The control socket, which is attended whatever the shell socket is busy with.
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use crate::message::Request;
+use crate::wire::{Published, Replies};
+
+/// The end.
+#[derive(Default)]
+pub(super) struct Stop {
+    /// Who has asked for it, and where the reply goes.
+    pub(super) asked: Option<(Request, Replies)>,
+}
+
+/// What it needs.
+pub(super) struct Control {
+    pub(super) replies: Replies,
+    pub(super) iopub: Published,
+    pub(super) info: Value,
+    pub(super) interrupt: UnboundedSender<()>,
+}
+
+impl Control {
+    /// Answers until somebody asks for the end.
+    pub(super) async fn attend(mut self, mut orders: UnboundedReceiver<Request>) -> Stop {
+        while let Some(request) = orders.recv().await {
+            self.iopub.state(&request, "busy").await;
+            let reply = match request.kind() {
+                "kernel_info_request" => Some(("kernel_info_reply", self.info.clone())),
+                "interrupt_request" => {
+                    let _ = self.interrupt.send(());
+                    Some(("interrupt_reply", json!({"status": "ok"})))
+                }
+                "shutdown_request" => {
+                    return Stop {
+                        asked: Some((request, self.replies)),
+                    };
+                }
+                _ => None,
+            };
+            if let Some((kind, content)) = reply {
+                self.replies.send(request.child(kind, content)).await;
+            }
+            self.iopub.state(&request, "idle").await;
+        }
+        Stop::default()
+    }
+}

@@ -1,0 +1,104 @@
+//! Help on what stands at the cursor: code that looks it up in the kernel, where that can be done without running anything of the
+//! user's but lookups of attributes.
+
+use serde_json::json;
+
+use super::Worker;
+use crate::cell::text;
+use crate::completion::Cursor;
+use crate::message::Request;
+use crate::traceback::Family;
+
+/// Prints what is known of a name.
+const PYTHON: &str = r#"
+import builtins, inspect
+first, *rest = name.split(".")
+value = space[first] if first in space else getattr(builtins, first)
+for part in rest:
+    value = getattr(value, part)
+try:
+    about = [("Signature", name + str(inspect.signature(value)))]
+except (TypeError, ValueError):
+    about = []
+if not callable(value):
+    shown = repr(value)
+    about.append(("Value", shown if len(shown) < 2000 else shown[:2000] + "..."))
+about.append(("Type", type(value).__qualname__))
+source = None
+if detail:
+    try:
+        source = inspect.getsource(value)
+    except (OSError, TypeError):
+        pass
+try:
+    about.append(("File", inspect.getfile(value)))
+except (OSError, TypeError):
+    pass
+print("\n".join("%s: %s" % pair for pair in about))
+if source:
+    print("Source:\n" + source)
+elif callable(value) or inspect.ismodule(value):
+    print("Docstring:\n" + (inspect.getdoc(value) or "<none>"))
+"#;
+
+impl Worker {
+    pub(super) async fn inspect(&mut self, request: &Request) {
+        let code = request.text("code").to_owned();
+        let name = Cursor::at(&code, request.position()).name();
+        let is_detailed = request.content["detail_level"].as_u64() == Some(1);
+        let found = match lookup(self.language.family(), &name, is_detailed) {
+            Some(lookup) => self.look_up(&lookup).await,
+            None => None,
+        };
+        let content = match found {
+            Some(found) => {
+                json!({"status": "ok", "found": true, "data": text(&found), "metadata": {}})
+            }
+            None => json!({"status": "ok", "found": false, "data": {}, "metadata": {}}),
+        };
+        self.reply(request, "inspect_reply", content).await;
+    }
+
+    async fn look_up(&mut self, code: &str) -> Option<String> {
+        let kernel = self.remote.kernel().await.ok()?;
+        let result = kernel.run(code).await.ok()?;
+        let found = result.stdout().trim_end().to_owned();
+        let is_found = result.exit_code().unwrap_or(0) == 0 && !found.is_empty();
+        is_found.then_some(found)
+    }
+}
+
+/// Code that prints what is known of a name.
+fn lookup(family: Family, name: &str, is_detailed: bool) -> Option<String> {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return None;
+    }
+    match family {
+        Family::Python => {
+            let detail = if is_detailed { "True" } else { "False" };
+            let code = serde_json::to_string(PYTHON).ok()?;
+            Some(format!(
+                "exec({code}, {{'space': globals(), 'name': '{name}', 'detail': {detail}}})"
+            ))
+        }
+        Family::R => Some(format!(
+            "local({{ value <- get0('{name}', globalenv()); if (is.function(value)) {{ cat('{name} '); print(args(value)) }} else if (!is.null(value)) utils::str(value) }})"
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_are_looked_up() {
+        assert!(lookup(Family::Python, "os.path", false).is_some());
+        for name in ["", "a'b", "f()", "a;b"] {
+            assert_eq!(lookup(Family::Python, name, false), None, "{name}");
+        }
+        assert_eq!(lookup(Family::Other, "x", false), None);
+    }
+}

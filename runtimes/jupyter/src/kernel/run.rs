@@ -1,0 +1,379 @@
+//! Cells.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use sorna::tokio::{Execution, Kernel};
+use sorna::{Error, ExecutionEvent, ExecutionResult};
+
+use super::Worker;
+use super::remote::chain;
+use crate::cell::{Cell, End, Output};
+use crate::message::Request;
+use crate::traceback::Failure;
+
+/// How often, and how many times, to try to reach a client that has not opened its socket for input yet.
+const TRY: Duration = Duration::from_millis(50);
+const TRIES: usize = 20;
+/// The error for what a cell asks whose client answers nothing, as that of IPython.
+const NO_STDIN: &str = "StdinNotImplementedError";
+
+/// What was answered to a request for input.
+enum Answer {
+    Text(String),
+    /// The user has interrupted.
+    Interrupt,
+    /// Nobody is there to answer.
+    Nobody,
+}
+
+/// A cell that is on its way.
+struct Running<'r> {
+    request: &'r Request,
+    cell: Cell,
+    kernel: Kernel,
+    is_silent: bool,
+}
+
+impl Worker {
+    pub(super) async fn execute(&mut self, request: &Request) {
+        let code = request.text("code").to_owned();
+        let is_silent = request.flag("silent", false);
+        let is_stored = !is_silent && request.flag("store_history", true);
+        let is_empty = code.trim().is_empty();
+        if is_stored && !is_empty {
+            self.count += 1;
+            self.history.add(self.count, &code);
+        }
+        if !is_silent {
+            let content = json!({"code": code, "execution_count": self.count});
+            self.publish(request, "execute_input", content).await;
+        }
+        // What was meant for an earlier cell.
+        while self.interrupts.try_recv().is_ok() {}
+        let failure = match is_empty {
+            true => None,
+            false => self.run(request, &code, is_silent).await,
+        };
+        let mut content = json!({
+            "status": "ok", "execution_count": self.count, "user_expressions": expressions(request), "payload": [],
+        });
+        if let Some(failure) = failure {
+            let error = json!({
+                "ename": failure.name, "evalue": failure.value, "traceback": failure.traceback,
+            });
+            if !is_silent {
+                self.publish(request, "error", error.clone()).await;
+            }
+            content = error;
+            content["status"] = json!("error");
+            content["execution_count"] = json!(self.count);
+            content["user_expressions"] = json!({});
+            content["payload"] = json!([]);
+            if request.flag("stop_on_error", true) {
+                self.take_waiting().await;
+                self.reply(request, "execute_reply", content).await;
+                self.abort_waiting().await;
+                return;
+            }
+        }
+        self.reply(request, "execute_reply", content).await;
+    }
+
+    /// Takes all requests that have come before the reply to a cell.
+    async fn take_waiting(&mut self) {
+        let mut taken = Vec::new();
+        let mut silences = 0;
+        // Messages that have arrived may still be on their way through the socket.
+        while silences < 3 {
+            match self.requests.try_recv() {
+                Ok(request) => {
+                    silences = 0;
+                    taken.push(request);
+                }
+                Err(_) => {
+                    silences += 1;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        taken.reverse();
+        taken.append(&mut self.waiting);
+        self.waiting = taken;
+    }
+
+    /// Lets the cells fail that waited for one that has failed.
+    async fn abort_waiting(&mut self) {
+        let mut others = Vec::new();
+        while let Some(request) = self.waiting.pop() {
+            if request.kind() != "execute_request" {
+                others.push(request);
+                continue;
+            }
+            self.iopub.state(&request, "busy").await;
+            let content = json!({"status": "aborted", "execution_count": self.count});
+            self.reply(&request, "execute_reply", content).await;
+            self.iopub.state(&request, "idle").await;
+        }
+        others.reverse();
+        self.waiting = others;
+    }
+
+    /// Runs code, and shows what it does. Returns how it has failed, if it has.
+    async fn run(&mut self, request: &Request, code: &str, is_silent: bool) -> Option<Failure> {
+        let kernel = match self.kernel_for(request, is_silent).await {
+            Ok(kernel) => kernel,
+            Err(failure) => return Some(failure),
+        };
+        let kernel = kernel.with_echo(!is_silent);
+        let mut execution = kernel.execute(code);
+        let mut running = Running {
+            request,
+            cell: Cell::new(&self.language),
+            kernel,
+            is_silent,
+        };
+        let ended = self.attend_cell(&mut execution, &mut running).await;
+        let end = match ended {
+            Ok(result) => {
+                let says_exits = self.remote.says_exits().await;
+                if let Some(value) = running.cell.value()
+                    && !is_silent
+                {
+                    self.history.set_value(value);
+                }
+                running.cell.end(&result, says_exits)
+            }
+            Err(failure) => End {
+                outputs: running.cell.release().into_iter().collect(),
+                failure: Some(failure),
+            },
+        };
+        self.show(&running, end.outputs).await;
+        end.failure
+    }
+
+    /// The kernel. Says what a session waits for, and may be interrupted.
+    async fn kernel_for(&mut self, request: &Request, is_silent: bool) -> Result<Kernel, Failure> {
+        while self.remote.pending.try_recv().is_ok() {}
+        loop {
+            // Taken out, since both are waited for.
+            let news = {
+                let mut pending = std::mem::replace(
+                    &mut self.remote.pending,
+                    tokio::sync::mpsc::unbounded_channel().1,
+                );
+                let outcome = tokio::select! {
+                    created = self.remote.kernel() => Ok(created),
+                    Some(news) = pending.recv() => Err(Some(news)),
+                    _ = self.interrupts.recv() => Err(None),
+                };
+                self.remote.pending = pending;
+                outcome
+            };
+            match news {
+                Ok(Ok(kernel)) => return Ok(kernel),
+                Ok(Err(error)) => {
+                    let reason = chain(&error);
+                    eprintln!("sorna: there is no kernel: {reason}");
+                    return Err(Failure::new("GatewayError", reason)
+                        .with_line("There is no kernel. The next cell tries again."));
+                }
+                Err(Some(text)) if !is_silent => {
+                    let content = json!({"name": "stderr", "text": text});
+                    self.publish(request, "stream", content).await;
+                }
+                Err(Some(_)) => {}
+                Err(None) => {
+                    return Err(Failure::new("KeyboardInterrupt", "")
+                        .with_line("The kernel is still being created; the cell did not run."));
+                }
+            }
+        }
+    }
+
+    async fn attend_cell(
+        &mut self,
+        execution: &mut Execution,
+        running: &mut Running<'_>,
+    ) -> Result<ExecutionResult, Failure> {
+        loop {
+            let deadline = running.cell.deadline();
+            let until = deadline.map_or_else(tokio::time::Instant::now, Into::into);
+            tokio::select! {
+                biased;
+                event = execution.next_event() => match event {
+                    Ok(Some(event @ ExecutionEvent::InputRequested { .. })) => {
+                        self.ask(execution, running, &event).await?;
+                    }
+                    Ok(Some(event)) => {
+                        let outputs = running.cell.event(&event, Instant::now());
+                        self.show(running, outputs).await;
+                    }
+                    Ok(None) => {
+                        let result = execution.result();
+                        return Ok(result.expect("it has ended without an error").clone());
+                    }
+                    Err(error) => return Err(self.failure(&error)),
+                },
+                Some(()) = self.interrupts.recv() => self.interrupt(running).await?,
+                () = tokio::time::sleep_until(until), if deadline.is_some() => {
+                    let released = running.cell.release();
+                    self.show(running, released).await;
+                }
+            }
+        }
+    }
+
+    async fn show(&self, running: &Running<'_>, outputs: impl IntoIterator<Item = Output>) {
+        if running.is_silent {
+            return;
+        }
+        for output in outputs {
+            let (kind, content) = output.message(self.count);
+            self.publish(running.request, kind, content).await;
+        }
+    }
+
+    /// Interrupts the cell. It then ends by itself, or goes on; an error is its end.
+    async fn interrupt(&mut self, running: &mut Running<'_>) -> Result<(), Failure> {
+        running.cell.interrupt();
+        match self.remote.interrupt(&running.kernel).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                // It may report the end of what was stopped in response to the next cell.
+                let _ = running.kernel.execute("").finish().await;
+                Err(Failure::new("KeyboardInterrupt", "").with_line(
+                    "This gateway cannot interrupt programs, so the interpreter was restarted: variables are lost, and files are kept.",
+                ))
+            }
+            Err(error) if error.is_not_found() => Err(self.failure(&error)),
+            Err(error) => {
+                let content = json!({"name": "stderr", "text": format!("cannot interrupt the cell: {}\n", chain(&error))});
+                self.publish(running.request, "stream", content).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Has the user answer, or fails as the client wants it.
+    async fn ask(
+        &mut self,
+        execution: &mut Execution,
+        running: &mut Running<'_>,
+        event: &ExecutionEvent,
+    ) -> Result<(), Failure> {
+        let ExecutionEvent::InputRequested {
+            is_password,
+            takes_bytes,
+            ..
+        } = event
+        else {
+            return Ok(());
+        };
+        let (prompt, before) = running.cell.prompt();
+        self.show(running, before).await;
+        let answer = match running.request.flag("allow_stdin", false) && !running.is_silent {
+            true => self.question(running.request, &prompt, *is_password).await,
+            false => Answer::Nobody,
+        };
+        let answered = match answer {
+            Answer::Text(text) => execution.answer(text),
+            Answer::Interrupt => {
+                self.interrupt(running).await?;
+                match takes_bytes {
+                    // What it does now is the answer to an empty one.
+                    true => execution.answer_bytes([]),
+                    false => {
+                        execution.give_up();
+                        Ok(())
+                    }
+                }
+            }
+            Answer::Nobody => {
+                self.stop(execution, running).await?;
+                let message = "the cell asked for input, and this client answers nothing (allow_stdin is false)";
+                return Err(Failure::new(NO_STDIN, message));
+            }
+        };
+        answered.map_err(|error| Failure::new("GatewayError", error.to_string()))
+    }
+
+    /// Asks the client, and waits for the answer.
+    async fn question(&mut self, request: &Request, prompt: &str, is_password: bool) -> Answer {
+        while self.answers.try_recv().is_ok() {}
+        let content = json!({"prompt": prompt, "password": is_password});
+        let question = request.child("input_request", content);
+        let mut tries = 0;
+        while !self.stdin.send(question.clone()).await {
+            tries += 1;
+            if tries == TRIES {
+                return Answer::Nobody;
+            }
+            tokio::time::sleep(TRY).await;
+        }
+        loop {
+            tokio::select! {
+                Some(answer) = self.answers.recv() => {
+                    if answer.kind() == "input_reply" {
+                        return Answer::Text(answer.text("value").to_owned());
+                    }
+                }
+                Some(()) = self.interrupts.recv() => return Answer::Interrupt,
+                else => return Answer::Nobody,
+            }
+        }
+    }
+
+    /// Stops a cell whose question nobody answers, so that the next one can run. What it says of that is not shown.
+    async fn stop(
+        &mut self,
+        execution: &mut Execution,
+        running: &Running<'_>,
+    ) -> Result<(), Failure> {
+        execution.give_up();
+        loop {
+            match execution.next_event().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(Error::Aborted(aborted)) if aborted.is_freed => return Ok(()),
+                Err(error) if error.is_not_found() => return Err(self.failure(&error)),
+                Err(_) => break,
+            }
+        }
+        // As the client library does where a gateway cannot interrupt.
+        let restarted = running.kernel.restart().await;
+        restarted.map_err(|error| self.failure(&error))?;
+        let _ = running.kernel.execute("").finish().await;
+        Ok(())
+    }
+
+    /// What an error of the gateway is for a cell.
+    fn failure(&mut self, error: &Error) -> Failure {
+        let reason = chain(error);
+        if error.is_not_found() {
+            self.remote.is_gone();
+            return Failure::new("KernelLost", format!("the kernel is gone: {reason}")).with_line(
+                "Its variables and files are lost. The next cell runs in a new kernel: run first what it needs.",
+            );
+        }
+        let failure = Failure::new("GatewayError", reason);
+        match error.may_have_acted() {
+            true => failure.with_line("The cell may have run, or may still run."),
+            false => failure,
+        }
+    }
+}
+
+/// What `user_expressions` are: this kernel evaluates none, and says so of each.
+fn expressions(request: &Request) -> Value {
+    let asked = request.content["user_expressions"].as_object();
+    let names = asked.into_iter().flat_map(Map::keys);
+    let failed = json!({
+        "status": "error", "ename": "NotImplementedError", "evalue": "this kernel evaluates no user_expressions", "traceback": [],
+    });
+    names
+        .map(|name| (name.clone(), failed.clone()))
+        .collect::<Map<_, _>>()
+        .into()
+}

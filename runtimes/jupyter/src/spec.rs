@@ -1,0 +1,313 @@
+//! Kernelspecs: directories by which Jupyter knows which kernels there are.
+
+use std::error::Error as StdError;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
+
+use serde_json::{Map, Value, json};
+
+use crate::language::Language;
+
+/// The file that describes a kernel.
+const FILE: &str = "kernel.json";
+const LOGO: &str = "logo-svg.svg";
+/// The field of its metadata that only kernels of this project have.
+const MARK: &str = "sorna";
+
+/// Where kernelspecs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Those of the user.
+    User,
+    /// Those of the active environment of Python.
+    SysPrefix,
+    /// Those of this directory, which has `share/jupyter/kernels`.
+    Prefix(PathBuf),
+}
+
+/// There is no such place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// No environment of Python is active.
+    NoEnvironment,
+    /// The user has no home directory.
+    NoHome,
+}
+
+impl fmt::Display for NoPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEnvironment => {
+                "no virtual environment is active (neither VIRTUAL_ENV nor CONDA_PREFIX is set)"
+            }
+            Self::NoHome => "HOME is not set",
+        })
+    }
+}
+
+impl StdError for NoPlace {}
+
+impl Place {
+    /// Its directory of kernelspecs, with these variables of the environment, as Jupyter itself looks for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`NoPlace`].
+    pub fn directory(&self, lookup: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, NoPlace> {
+        let given = |name: &str| lookup(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+        let of_prefix = |prefix: PathBuf| prefix.join("share/jupyter/kernels");
+        match self {
+            Self::User => {
+                let home = || given("HOME").ok_or(NoPlace::NoHome);
+                let data = match (given("JUPYTER_DATA_DIR"), given("XDG_DATA_HOME")) {
+                    (Some(data), _) => data,
+                    (None, _) if cfg!(target_os = "macos") => home()?.join("Library/Jupyter"),
+                    (None, Some(data)) => data.join("jupyter"),
+                    (None, None) => home()?.join(".local/share/jupyter"),
+                };
+                Ok(data.join("kernels"))
+            }
+            Self::SysPrefix => {
+                let prefix = given("VIRTUAL_ENV").or_else(|| given("CONDA_PREFIX"));
+                prefix.map(of_prefix).ok_or(NoPlace::NoEnvironment)
+            }
+            Self::Prefix(prefix) => Ok(of_prefix(prefix.clone())),
+        }
+    }
+
+    /// All directories in which Jupyter looks with these variables of the environment, as far as they are known.
+    pub fn all(lookup: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+        let places = [
+            Self::User,
+            Self::SysPrefix,
+            Self::Prefix("/usr/local".into()),
+            Self::Prefix("/usr".into()),
+        ];
+        let found = places.iter().filter_map(|it| it.directory(&lookup).ok());
+        found.collect()
+    }
+}
+
+/// A kernelspec to install.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Its name, for programs: see [`is_name`].
+    pub name: String,
+    /// Its name, for people.
+    pub title: String,
+    /// The language of its cells.
+    pub language: Language,
+    /// The command that starts it, in which `{connection_file}` stands for the connection file.
+    pub argv: Vec<String>,
+    /// Variables of the environment of that command.
+    pub env: Vec<(String, String)>,
+}
+
+/// Whether Jupyter takes it for the name of a kernelspec.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !name.is_empty()
+        && name.chars().all(fits)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// A name made of text: what does not belong into one is replaced.
+#[must_use]
+pub fn name_of(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let name: String = text
+        .chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .collect();
+    name.to_ascii_lowercase()
+}
+
+/// Why a kernelspec is not installed.
+#[derive(Debug)]
+pub enum InstallError {
+    /// There is one of that name that is not of this project.
+    Foreign(PathBuf),
+    /// This file or directory cannot be written.
+    Write(PathBuf, io::Error),
+}
+
+impl fmt::Display for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign(path) => write!(
+                f,
+                "{} is a kernel of another program, which stays; choose another name",
+                path.display()
+            ),
+            Self::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
+        }
+    }
+}
+
+impl StdError for InstallError {}
+
+impl Spec {
+    /// The description of the kernel.
+    fn json(&self) -> Value {
+        let env: Map<String, Value> = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        json!({
+            "argv": self.argv,
+            "display_name": self.title,
+            "language": self.language.id(),
+            "interrupt_mode": "message",
+            "env": env,
+            "metadata": {MARK: {"language": self.language.name, "version": env!("CARGO_PKG_VERSION")}},
+        })
+    }
+
+    /// Writes it below a directory of kernelspecs, in place of an older one of this project. Returns where it is. Values of
+    /// variables are for the user alone to read.
+    ///
+    /// # Errors
+    ///
+    /// See [`InstallError`].
+    pub fn install(&self, directory: &Path) -> Result<PathBuf, InstallError> {
+        let path = directory.join(&self.name);
+        if path.exists() && Installed::read(&path).is_none() {
+            return Err(InstallError::Foreign(path));
+        }
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| InstallError::Write(path, error)
+        };
+        fs::create_dir_all(&path).map_err(failed(&path))?;
+        let json = format!("{:#}\n", self.json());
+        let file = path.join(FILE);
+        write(&file, json.as_bytes(), !self.env.is_empty()).map_err(failed(&file))?;
+        let logo = path.join(LOGO);
+        write(&logo, self.language.logo().as_bytes(), false).map_err(failed(&logo))?;
+        Ok(path)
+    }
+}
+
+/// Writes a file in place of an older one, which stays whole until then.
+fn write(path: &Path, content: &[u8], is_private: bool) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(if is_private { 0o600 } else { 0o644 });
+    }
+    #[cfg(not(unix))]
+    let _ = is_private;
+    let _ = fs::remove_file(&new);
+    options.open(&new)?.write_all(content)?;
+    fs::rename(&new, path)
+}
+
+/// A kernelspec of this project that is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Its name, for programs.
+    pub name: String,
+    /// Its name, for people.
+    pub title: String,
+    /// What the gateway calls its language.
+    pub language: String,
+    /// Its directory.
+    pub path: PathBuf,
+    /// The program that starts it.
+    pub program: PathBuf,
+}
+
+impl Installed {
+    /// The one in this directory, if it is one, and of this project.
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read(path.join(FILE)).ok()?;
+        let json: Value = serde_json::from_slice(&text).ok()?;
+        let language = json["metadata"][MARK]["language"].as_str()?;
+        Some(Self {
+            name: path.file_name()?.to_str()?.to_owned(),
+            title: json["display_name"].as_str().unwrap_or_default().to_owned(),
+            language: language.to_owned(),
+            path: path.to_owned(),
+            program: json["argv"][0].as_str().unwrap_or_default().into(),
+        })
+    }
+
+    /// All in these directories of kernelspecs, by their names.
+    #[must_use]
+    pub fn all(directories: &[PathBuf]) -> Vec<Self> {
+        let mut all = Vec::new();
+        for directory in directories {
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+            let mut found: Vec<_> = entries.filter_map(|it| Self::read(&it.path())).collect();
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            all.append(&mut found);
+        }
+        all
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    ///
+    /// Something in it cannot be removed.
+    pub fn remove(&self) -> io::Result<()> {
+        fs::remove_dir_all(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn at(place: &Place, variables: &[(&str, &str)]) -> Result<PathBuf, NoPlace> {
+        place.directory(|name| {
+            let found = variables.iter().find(|(it, _)| *it == name);
+            found.map(|(_, value)| value.into())
+        })
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn places_are_those_of_jupyter() {
+        let home = ("HOME", "/home/u");
+        for (place, variables, path) in [
+            (
+                Place::User,
+                &[home][..],
+                "/home/u/.local/share/jupyter/kernels",
+            ),
+            (
+                Place::User,
+                &[home, ("XDG_DATA_HOME", "/x")],
+                "/x/jupyter/kernels",
+            ),
+            (Place::User, &[("JUPYTER_DATA_DIR", "/j")], "/j/kernels"),
+            (
+                Place::SysPrefix,
+                &[("VIRTUAL_ENV", "/v")],
+                "/v/share/jupyter/kernels",
+            ),
+            (Place::Prefix("/p".into()), &[], "/p/share/jupyter/kernels"),
+        ] {
+            assert_eq!(at(&place, variables), Ok(path.into()), "{place:?}");
+        }
+        assert_eq!(at(&Place::User, &[]), Err(NoPlace::NoHome));
+        assert_eq!(at(&Place::SysPrefix, &[home]), Err(NoPlace::NoEnvironment));
+    }
+
+    #[test]
+    fn names_are_those_that_jupyter_takes() {
+        assert!(is_name("sorna-python3") && is_name("a.b_c"));
+        assert!(!is_name("") && !is_name("a/b") && !is_name("..") && !is_name("a b"));
+        assert_eq!(name_of("cr.ai/Python:3.9"), "cr.ai-python-3.9");
+    }
+}

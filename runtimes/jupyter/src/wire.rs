@@ -1,0 +1,169 @@
+//! The five sockets of a kernel: which messages come from them, and go to them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
+use zeromq::{
+    RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend,
+    XPubSocket, ZmqError,
+};
+
+use crate::connection::Address;
+use crate::message::{Message, Request, Seal};
+
+/// How many messages wait for their subscribers before who makes them waits.
+const WAITING: usize = 64;
+/// How long to wait after a socket has failed without a message.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Where replies go on one of the sockets that have requests.
+pub(crate) struct Replies {
+    socket: RouterSendHalf,
+    seal: Arc<Seal>,
+}
+
+impl Replies {
+    /// Sends a message to whom its identities name. Returns whether there is such a client: if not, nobody misses it.
+    pub(crate) async fn send(&mut self, message: Message) -> bool {
+        self.socket.send(self.seal.close(message)).await.is_ok()
+    }
+}
+
+/// The ends of the sockets that a kernel uses.
+pub(crate) struct Wire {
+    pub(crate) shell: Replies,
+    pub(crate) control: Replies,
+    pub(crate) stdin: Replies,
+    pub(crate) iopub: Published,
+}
+
+/// Where requests go.
+pub(crate) struct Arrivals {
+    pub(crate) shell: UnboundedSender<Request>,
+    pub(crate) control: UnboundedSender<Request>,
+    pub(crate) stdin: UnboundedSender<Request>,
+}
+
+/// Binds the sockets, and serves them in the background.
+pub(crate) async fn open(
+    address: &Address,
+    seal: Seal,
+    arrivals: Arrivals,
+) -> Result<Wire, ZmqError> {
+    let seal = Arc::new(seal);
+    let mut heartbeat = RepSocket::new();
+    heartbeat.bind(&address.of(address.hb_port)).await?;
+    let mut iopub = XPubSocket::new();
+    iopub.bind(&address.of(address.iopub_port)).await?;
+    let shell = serve(address.of(address.shell_port), &seal, arrivals.shell).await?;
+    let control = serve(address.of(address.control_port), &seal, arrivals.control).await?;
+    let stdin = serve(address.of(address.stdin_port), &seal, arrivals.stdin).await?;
+    tokio::spawn(beat(heartbeat));
+    let (published, to_publish) = channel(WAITING);
+    tokio::spawn(publish(iopub, to_publish, seal));
+    Ok(Wire {
+        shell,
+        control,
+        stdin,
+        iopub: Published(published),
+    })
+}
+
+/// A socket that has requests.
+async fn serve(
+    endpoint: String,
+    seal: &Arc<Seal>,
+    requests: UnboundedSender<Request>,
+) -> Result<Replies, ZmqError> {
+    let mut socket = RouterSocket::new();
+    socket.bind(&endpoint).await?;
+    let (replies, received) = socket.split();
+    tokio::spawn(receive(received, Arc::clone(seal), requests));
+    Ok(Replies {
+        socket: replies,
+        seal: Arc::clone(seal),
+    })
+}
+
+/// Echoes what comes.
+async fn beat(mut heartbeat: RepSocket) {
+    loop {
+        match heartbeat.recv().await {
+            Ok(beat) => _ = heartbeat.send(beat).await,
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+        // Whoever floods it gets no more than a share.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Passes on the messages whose signature is right. What else comes is left alone: whoever has no key gets no answer.
+async fn receive(mut socket: RouterRecvHalf, seal: Arc<Seal>, requests: UnboundedSender<Request>) {
+    loop {
+        match socket.recv().await {
+            Ok(parts) => {
+                if let Some(request) = seal.open(parts)
+                    && requests.send(request).is_err()
+                {
+                    return;
+                }
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Where messages for all clients go.
+#[derive(Clone)]
+pub(crate) struct Published(Sender<Message>);
+
+impl Published {
+    /// Sends a message to all clients. Waits while they are slower than what is sent.
+    pub(crate) async fn send(&self, message: Message) {
+        let topic = Bytes::from(format!("kernel.{}", message.kind()));
+        let _ = self.0.send(message.to(vec![topic])).await;
+    }
+
+    /// The same of a request's state.
+    pub(crate) async fn state(&self, request: &Request, state: &str) {
+        let content = json!({"execution_state": state});
+        self.send(request.child("status", content)).await;
+    }
+
+    /// The same of what follows from a request.
+    pub(crate) async fn child(&self, request: &Request, kind: &'static str, content: Value) {
+        self.send(request.child(kind, content)).await;
+    }
+}
+
+/// Sends messages to all subscribers, and a greeting to each new one, so that it knows from when on it misses nothing.
+async fn publish(mut iopub: XPubSocket, mut messages: Receiver<Message>, seal: Arc<Seal>) {
+    loop {
+        let message = tokio::select! {
+            biased;
+            subscription = iopub.recv() => match subscription {
+                Ok(parts) => match parts.get(0).map(|part| (part.first(), part.slice(part.len().min(1)..))) {
+                    Some((Some(1), topic)) => {
+                        let subscription = String::from_utf8_lossy(&topic).into_owned();
+                        let content = json!({"subscription": subscription});
+                        Message::new("iopub_welcome", content).to(vec![topic])
+                    }
+                    _ => continue,
+                },
+                Err(_) => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            },
+            message = messages.recv() => match message {
+                Some(message) => message,
+                None => return,
+            },
+        };
+        let _ = iopub.send(seal.close(message)).await;
+    }
+}
