@@ -8,6 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::complete::CompleteArgs;
 use crate::config::ConfigArgs;
 use crate::globals::{self, Globals};
+#[cfg(feature = "jupyter")]
+use crate::jupyter::args::JupyterArgs;
 use crate::keep_alive::KeepAliveArgs;
 use crate::kernels::{DestroyArgs, InfoArgs, InterruptArgs, RestartArgs};
 use crate::langs::LangsArgs;
@@ -104,6 +106,8 @@ pub(crate) enum Command {
     Rename(RenameArgs),
     Events(EventsArgs),
     Complete(CompleteArgs),
+    #[cfg(feature = "jupyter")]
+    Jupyter(JupyterArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
     Config(ConfigArgs),

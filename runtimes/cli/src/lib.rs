@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `sorna --help` lists the commands, and `sorna man` prints manual pages. Each command is a file or folder
-//! of its name, with its arguments and what it does. The minimum supported Rust version is 1.88.
+//! of its name, with its arguments and what it does. The minimum supported Rust version is 1.89.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,8 @@ mod held;
 mod image;
 mod isolation;
 mod json;
+#[cfg(feature = "jupyter")]
+mod jupyter;
 mod keep_alive;
 mod kernels;
 mod langs;
@@ -112,6 +114,8 @@ pub fn sorna() -> ExitCode {
         Command::Complete(arguments) => complete::complete(&arguments, &globals),
         Command::KeepAlive(arguments) => keep_alive::keep_alive(&arguments, &globals),
         Command::Langs(arguments) => langs::langs(&arguments, &globals),
+        #[cfg(feature = "jupyter")]
+        Command::Jupyter(arguments) => jupyter::jupyter(arguments, &globals),
         Command::Login(arguments) => login::login(&arguments, &globals),
         Command::Logout(arguments) => login::logout(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),

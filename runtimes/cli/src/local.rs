@@ -1,5 +1,9 @@
 //! Running on this machine: the options of `--local`.
 
+#[cfg(feature = "jupyter")]
+use std::ffi::OsString;
+#[cfg(feature = "jupyter")]
+use std::path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,6 +106,42 @@ impl LocalArgs {
         }
         let config = self.search_path.apply(config)?;
         Ok(Some(boxes::provide(config)))
+    }
+
+    /// The options as words, with paths that hold from anywhere.
+    #[cfg(feature = "jupyter")]
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        use clap::ValueEnum as _;
+
+        let mut words: Vec<OsString> = Vec::new();
+        if !self.local {
+            return words;
+        }
+        words.push("--local".into());
+        if let Some(network) = self.network.and_then(|it| it.to_possible_value()) {
+            words.extend(["--network".into(), network.get_name().into()]);
+        }
+        if let Some(Kib(disk)) = self.disk {
+            words.extend(["--disk".into(), format!("{disk}k").into()]);
+        }
+        let places = [
+            ("--allow-read", &self.allow_read),
+            ("--allow-write", &self.allow_write),
+        ];
+        for (option, places) in places {
+            for place in places {
+                let place = path::absolute(place).unwrap_or_else(|_| place.clone());
+                words.extend([option.into(), place.into_os_string()]);
+            }
+        }
+        words.extend(self.search_path.words());
+        if let Some(level) = self.isolation.and_then(|it| it.to_possible_value()) {
+            words.extend(["--isolation".into(), level.get_name().into()]);
+        }
+        if self.require_isolation {
+            words.push("--require-isolation".into());
+        }
+        words
     }
 
     /// The first option that is given, other than `--local`.

@@ -28,6 +28,20 @@ impl SearchPathArgs {
         path.or(self.venv.as_ref().map(|_| "--venv"))
     }
 
+    /// The options as words, with paths that hold from anywhere.
+    #[cfg(feature = "jupyter")]
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        if let Some(path) = &self.path {
+            words.extend(["--path".into(), path.clone()]);
+        }
+        if let Some(venv) = &self.venv {
+            let venv = path::absolute(venv).unwrap_or_else(|_| venv.clone());
+            words.extend(["--venv".into(), venv.into_os_string()]);
+        }
+        words
+    }
+
     /// Sets the path of kernels, and lets them read what is in the virtual environment.
     pub(crate) fn apply(&self, config: GatewayConfig) -> Result<GatewayConfig, Failure> {
         if self.option().is_none() {

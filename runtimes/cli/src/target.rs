@@ -23,6 +23,8 @@ pub(crate) struct Target {
     pub(crate) api: Api,
     gateway: LocalGateway,
     contact: Contact,
+    #[cfg(feature = "jupyter")]
+    options: ClientOptions,
 }
 
 /// Whether any response came from the gateway.
@@ -117,6 +119,8 @@ impl Target {
         let options = options.with_client_name(client_name());
         let options = change(options.with_observer(contact.observer(globals.observer())));
         Ok(Self {
+            #[cfg(feature = "jupyter")]
+            options: options.clone(),
             client: Client::with_options(config, options),
             api: settings.api.value,
             settings: Some(settings),
@@ -129,6 +133,8 @@ impl Target {
     #[cfg(test)]
     pub(crate) fn of(config: sorna::Config) -> Self {
         Self {
+            #[cfg(feature = "jupyter")]
+            options: ClientOptions::new(),
             client: Client::new(config),
             api: Api::Auto,
             settings: None,
@@ -152,12 +158,21 @@ impl Target {
             .with_client_name(client_name())
             .with_observer(contact.observer(globals.observer()));
         Ok(Self {
+            #[cfg(feature = "jupyter")]
+            options: options.clone(),
             client: Client::with_options(config_of(&gateway, api), options),
             api,
             settings: None,
             gateway: LocalGateway(Arc::new(Mutex::new(Some(gateway)))),
             contact,
         })
+    }
+
+    /// A client of the same gateway that does not block.
+    #[cfg(feature = "jupyter")]
+    pub(crate) fn concurrent(&self) -> sorna::tokio::Client {
+        let config = self.client.config().clone();
+        sorna::tokio::Client::with_options(config, self.options.clone())
     }
 
     /// Asks the local gateway something, if there is one.

@@ -98,6 +98,35 @@ pub fn need_original_client() -> Option<PathBuf> {
     need_that(python.exists(), &what).then_some(python)
 }
 
+/// The Python interpreter of a virtual environment that holds clients of Jupyter, whose commands are beside it.
+///
+/// `SORNA_TEST_JUPYTER_PYTHON` names it; otherwise it is where `.ci/run` makes it. By hand:
+///
+/// ```text
+/// python3 -m venv target/jupyter
+/// target/jupyter/bin/pip install 'jupyter_client<9' 'jupyter_kernel_test==0.7.*' nbclient nbconvert papermill \
+///     jupyter_console ipykernel
+/// ```
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_jupyter() -> Option<PathBuf> {
+    let usual = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/jupyter/bin/python"
+    );
+    let given = std::env::var_os("SORNA_TEST_JUPYTER_PYTHON");
+    let python = given.map_or_else(|| usual.into(), PathBuf::from);
+    let what = format!(
+        "{}, a Python with clients of Jupyter (jupyter_kernel_test 0.7), which .ci/run installs,",
+        python.display()
+    );
+    need_that(python.exists(), &what).then_some(python)
+}
+
 /// The Python interpreter of a virtual environment that holds the official client of Backend.AI 23.09. The client runs
 /// on Python 3.11 alone, so its tests are also skipped in CI where `python3.11` is missing.
 ///

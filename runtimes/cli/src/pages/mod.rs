@@ -74,10 +74,15 @@ fn write(dir: &Path) -> io::Result<usize> {
     for program in Program::ALL {
         let mut command = program.command().disable_help_subcommand(true);
         command.build();
-        number += 1 + command.get_subcommands().count();
+        number += pages(&command);
         clap_mangen::generate_to(program.command(), dir)?;
     }
     Ok(number)
+}
+
+/// How many pages a command has, with those of its own commands.
+fn pages(command: &clap::Command) -> usize {
+    1 + command.get_subcommands().map(pages).sum::<usize>()
 }
 
 /// A command of `sorna`, with what it has from `sorna` itself.

@@ -55,6 +55,15 @@ use history::History;
 use keeper::Keeper;
 use watch::Watch;
 
+/// Whether code of a language is whole, as far as its text says that; `None` if nothing is known of the language.
+#[cfg(feature = "jupyter")]
+pub(crate) fn is_whole(lang: &str, code: &str) -> Option<bool> {
+    match language::Syntax::of(lang) {
+        language::Syntax::Other => None,
+        syntax => Some(!unfinished::is_unfinished(code, syntax)),
+    }
+}
+
 /// Turns bracketed paste off, which the prompt has turned on.
 const NO_PASTE: &[u8] = b"\x1b[?2004l\r\n";
 

@@ -22,7 +22,7 @@ const UNKNOWN: Duration = Duration::from_secs(5);
 enum State {
     None,
     Creating(JoinHandle<Result<TemporaryKernel, Error>>),
-    Ready(TemporaryKernel, JoinHandle<()>),
+    Ready(Box<TemporaryKernel>, JoinHandle<()>),
 }
 
 pub(super) struct Remote {
@@ -78,7 +78,7 @@ impl Remote {
             self.state = State::None;
             let kernel = created?;
             let keeper = tokio::spawn(keep(Kernel::clone(&kernel)));
-            self.state = State::Ready(kernel, keeper);
+            self.state = State::Ready(Box::new(kernel), keeper);
         }
         match &self.state {
             State::Ready(kernel, _) => Ok(Kernel::clone(kernel)),

@@ -15,6 +15,8 @@ use crate::traceback::Failure;
 /// How often, and how many times, to try to reach a client that has not opened its socket for input yet.
 const TRY: Duration = Duration::from_millis(50);
 const TRIES: usize = 20;
+/// How long messages may be on their way from a socket.
+const SETTLE: Duration = Duration::from_millis(1);
 /// The error for what a cell asks whose client answers nothing, as that of IPython.
 const NO_STDIN: &str = "StdinNotImplementedError";
 
@@ -83,19 +85,15 @@ impl Worker {
     /// Takes all requests that have come before the reply to a cell.
     async fn take_waiting(&mut self) {
         let mut taken = Vec::new();
-        let mut silences = 0;
-        // Messages that have arrived may still be on their way through the socket.
-        while silences < 3 {
-            match self.requests.try_recv() {
-                Ok(request) => {
-                    silences = 0;
-                    taken.push(request);
-                }
-                Err(_) => {
-                    silences += 1;
-                    tokio::task::yield_now().await;
-                }
+        // Messages that have arrived may still be in their socket, which is looked at when nothing else is to be done.
+        for _ in 0..2 {
+            while let Ok(request) = self.requests.try_recv() {
+                taken.push(request);
             }
+            tokio::time::sleep(SETTLE).await;
+        }
+        while let Ok(request) = self.requests.try_recv() {
+            taken.push(request);
         }
         taken.reverse();
         taken.append(&mut self.waiting);

@@ -1,0 +1,162 @@
+//! The command line of `sorna jupyter`.
+
+use std::path::PathBuf;
+
+use clap::builder::Resettable;
+use clap::{Args, Id, Subcommand};
+
+use crate::local::LocalArgs;
+use crate::values;
+
+/// Kernels for Jupyter: the cells of a notebook run on a gateway, or on this machine.
+///
+/// `install` tells Jupyter of them; then JupyterLab, VS Code, papermill and the like offer them as they do their own, and start
+/// `sorna jupyter run` for each notebook. That creates a kernel on the gateway, and destroys it when the notebook is closed.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct JupyterArgs {
+    #[command(subcommand)]
+    pub(super) command: JupyterCommand,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna jupyter install --local python3     # on this machine
+  sorna jupyter install --profile cluster   # all languages of a gateway
+  jupyter lab";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JupyterCommand {
+    Install(InstallArgs),
+    List(ListArgs),
+    Uninstall(UninstallArgs),
+    Run(RunArgs),
+}
+
+/// Where kernelspecs are.
+#[derive(Debug, Args)]
+pub(super) struct PlaceArgs {
+    /// For this user; the default.
+    #[arg(long, group = "place")]
+    pub(super) user: bool,
+
+    /// For the active virtual environment (VIRTUAL_ENV or CONDA_PREFIX).
+    #[arg(long, group = "place")]
+    pub(super) sys_prefix: bool,
+
+    /// In share/jupyter/kernels of this directory.
+    #[arg(long, group = "place", value_name = "DIR", value_parser = values::path())]
+    pub(super) prefix: Option<PathBuf>,
+}
+
+/// Tell Jupyter of kernels: one for each language of the gateway, or for those that are named.
+///
+/// The kernels use the gateway of the profile that is named here, or, without one, that of the settings and variables
+/// (SORNA_ENDPOINT and so on) of whoever starts Jupyter. No keys are written anywhere. A kernel of the same name that this command has
+/// installed before is replaced.
+///
+/// Exit code: 0; 1 if the gateway could not be asked, or a file not written; 2 for a usage error or a wrong setting.
+#[derive(Debug, Args)]
+#[command(after_help = INSTALL_EXAMPLES, mut_arg("local", |arg| arg.conflicts_with(Resettable::<Id>::Reset)))]
+pub(super) struct InstallArgs {
+    /// Languages, such as python3 or bash. In Backend.AI images: `sorna langs` lists them.
+    pub(super) langs: Vec<String>,
+
+    #[command(flatten)]
+    pub(super) place: PlaceArgs,
+
+    /// Name of the kernel, for one language [default: sorna-LANG, sorna-local-LANG or sorna-PROFILE-LANG]
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+
+    /// Name of the kernel for people, for one language.
+    #[arg(long, value_name = "NAME")]
+    pub(super) display_name: Option<String>,
+
+    /// Environment variable of the kernel on the gateway. Without a value, as is right for secrets, it has the one that it has
+    /// where Jupyter runs; else its value is written to the kernelspec. Can be given several times.
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = variable)]
+    pub(super) env: Vec<(String, Option<String>)>,
+
+    #[command(flatten)]
+    pub(super) local: LocalArgs,
+}
+
+const INSTALL_EXAMPLES: &str = "\
+Examples:
+  sorna jupyter install --local python3
+  sorna jupyter install --local python3 --network host --allow-write ~/data
+  sorna jupyter install --profile cluster --sys-prefix
+  sorna jupyter install --profile cluster -e AWS_PROFILE -e EPOCHS=3 python3";
+
+/// List the kernels that `install` has told Jupyter of.
+///
+/// Exit code: 0; 2 for a usage error.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Print the list as JSON, one kernel per line.
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Look in share/jupyter/kernels of this directory as well.
+    #[arg(long, value_name = "DIR", value_parser = values::path())]
+    pub(super) prefix: Option<PathBuf>,
+}
+
+/// Remove kernels that `install` has told Jupyter of. Those of others are left alone.
+///
+/// Exit code: 0; 1 if there is no such kernel, or it could not be removed; 2 for a usage error.
+#[derive(Debug, Args)]
+#[command(after_help = UNINSTALL_EXAMPLES)]
+pub(super) struct UninstallArgs {
+    /// Names of kernels, as `sorna jupyter list` shows them.
+    #[arg(required_unless_present = "all")]
+    pub(super) names: Vec<String>,
+
+    /// Remove all of them.
+    #[arg(long, conflicts_with = "names")]
+    pub(super) all: bool,
+
+    /// Look in share/jupyter/kernels of this directory as well.
+    #[arg(long, value_name = "DIR", value_parser = values::path())]
+    pub(super) prefix: Option<PathBuf>,
+}
+
+const UNINSTALL_EXAMPLES: &str = "\
+Examples:
+  sorna jupyter uninstall sorna-local-python3
+  sorna jupyter uninstall --all";
+
+/// Run a kernel for Jupyter, which calls this.
+///
+/// It creates a kernel on the gateway at once, and destroys it at the end: when Jupyter asks for it, when the process that has
+/// started this one is gone, or at SIGTERM. SIGINT is ignored, as cells are interrupted by a message. What is wrong with the gateway is shown
+/// in the cells, and tried again by the next one.
+///
+/// Exit code: 0; 1 if its addresses are in use; 2 for a usage error or a wrong setting.
+#[derive(Debug, Args)]
+#[command(mut_arg("local", |arg| arg.conflicts_with(Resettable::<Id>::Reset)))]
+pub(super) struct RunArgs {
+    /// Language or runtime of the cells. In Backend.AI an image.
+    pub(super) lang: String,
+
+    /// The connection file that Jupyter has written: addresses, and the key that signs messages.
+    #[arg(short = 'f', long, value_name = "FILE", value_parser = values::path())]
+    pub(super) connection_file: PathBuf,
+
+    /// Environment variable of the kernel on the gateway; without a value, the one of this process. Can be given several
+    /// times.
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = variable)]
+    pub(super) env: Vec<(String, Option<String>)>,
+
+    #[command(flatten)]
+    pub(super) local: LocalArgs,
+}
+
+/// A variable, and its value if it is given.
+fn variable(text: &str) -> Result<(String, Option<String>), String> {
+    match text.contains('=') {
+        true => values::variable(text).map(|(name, value)| (name, Some(value))),
+        false => values::variable(&format!("{text}=")).map(|(name, _)| (name, None)),
+    }
+}

@@ -1,0 +1,314 @@
+//! `sorna jupyter install`, `list` and `uninstall`: kernelspecs.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{self, PathBuf};
+
+use serde_json::json;
+use sorna::{Dialect, LanguageInfo};
+use sorna_jupyter::language::Language;
+use sorna_jupyter::spec::{Installed, Place, Spec, is_name, name_of};
+
+use super::args::{InstallArgs, ListArgs, PlaceArgs, UninstallArgs};
+use crate::advice::show_error;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::local;
+use crate::nearest::nearest;
+use crate::print::{self, columns, print};
+use crate::reporter::Reporter;
+use crate::settings::Api;
+use crate::target::Target;
+
+/// Carries out `install`.
+pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit, Failure> {
+    // What is wrong with the options of `--local` is said now.
+    let is_local = arguments.local.config()?.is_some();
+    if is_local && let Some(option) = globals.names_a_gateway() {
+        return Err(Failure::LocalAnd(option));
+    }
+    let is_one = arguments.langs.len() == 1;
+    for (option, given) in [
+        ("--name", &arguments.name),
+        ("--display-name", &arguments.display_name),
+    ] {
+        if given.is_some() && !is_one {
+            return Err(Failure::usage(format!(
+                "{option} is for one language: name it"
+            )));
+        }
+    }
+    if let Some(name) = arguments.name.as_deref().filter(|name| !is_name(name)) {
+        return Err(Failure::usage(format!(
+            "`{name}` is no name of a kernel: it has letters, digits, `.`, `_` and `-`"
+        )));
+    }
+    let directory = arguments.place.directory()?;
+    let program = env::current_exe()
+        .map_err(|error| Failure::System("cannot tell where this program is", error))?;
+    let mut reporter = Reporter::new(false);
+    let langs = match arguments.langs.is_empty() {
+        true => match all_languages(is_local, globals, &mut reporter)? {
+            Ok(langs) => langs,
+            Err(exit) => return Ok(exit),
+        },
+        false => arguments.langs.clone(),
+    };
+    if !is_local && !arguments.langs.is_empty() {
+        // A profile that is not there is said now.
+        Target::settings(globals)?;
+    }
+    for lang in &langs {
+        let spec = Spec {
+            name: match &arguments.name {
+                Some(name) => name.clone(),
+                None => name(lang, is_local, globals),
+            },
+            title: match &arguments.display_name {
+                Some(title) => title.clone(),
+                None => title(lang, is_local, globals),
+            },
+            language: Language::of(lang),
+            argv: command(&program, lang, arguments, globals)?,
+            env: values(arguments),
+        };
+        match spec.install(&directory) {
+            Ok(path) => {
+                reporter.done(format_args!(
+                    "Installed {} in {}.",
+                    spec.name,
+                    path.display()
+                ));
+            }
+            Err(error) => {
+                reporter.fail(error);
+                return Ok(Exit::FAILURE);
+            }
+        }
+    }
+    if !is_local && globals.profile.is_none() {
+        reporter.advice("The kernels use the gateway of whoever starts Jupyter: its variables (SORNA_ENDPOINT and so on), or the default profile of its settings file. To fix one, use --profile.");
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// All languages that the gateway has.
+fn all_languages(
+    is_local: bool,
+    globals: &Globals,
+    reporter: &mut Reporter,
+) -> Result<Result<Vec<String>, Exit>, Failure> {
+    let local = is_local.then(|| (local::plain(), Api::Sorna));
+    let target = Target::open_with(local, globals)?;
+    let languages = match target.client.languages() {
+        Ok(languages) => languages,
+        Err(error) => {
+            show_error(reporter, &error, &target);
+            if error.is_not_found() {
+                reporter
+                    .advice("This gateway does not list its languages: name those that you want.");
+            }
+            return Ok(Err(Exit::FAILURE));
+        }
+    };
+    let negotiated = target.client.negotiated();
+    let are_images = negotiated.is_ok_and(|it| it.dialect() == Dialect::BackendAi);
+    let langs: Vec<_> = languages
+        .into_iter()
+        .filter(|it| it.available || are_images)
+        .map(known_as)
+        .collect();
+    if langs.is_empty() {
+        reporter.fail("the gateway has no languages");
+        return Ok(Err(Exit::FAILURE));
+    }
+    Ok(Ok(langs))
+}
+
+fn known_as(language: LanguageInfo) -> String {
+    language.name
+}
+
+/// The name of the kernel, for programs.
+fn name(lang: &str, is_local: bool, globals: &Globals) -> String {
+    let lang = name_of(lang.rsplit('/').next().unwrap_or(lang));
+    match &globals.profile {
+        _ if is_local => format!("sorna-local-{lang}"),
+        Some(profile) => format!("sorna-{}-{lang}", name_of(profile)),
+        None => format!("sorna-{lang}"),
+    }
+}
+
+/// The name of the kernel, for people.
+fn title(lang: &str, is_local: bool, globals: &Globals) -> String {
+    let language = Language::of(lang);
+    let title = language.title();
+    // Of an image, which one.
+    let image = lang.rsplit('/').next().filter(|image| image.contains(':'));
+    let place = match &globals.profile {
+        _ if is_local => "this machine".to_owned(),
+        Some(profile) => profile.clone(),
+        None => String::new(),
+    };
+    let about: Vec<_> = ["Sorna", &place, image.unwrap_or_default()]
+        .into_iter()
+        .filter(|it| !it.is_empty())
+        .collect();
+    format!("{title} ({})", about.join(", "))
+}
+
+/// The command that runs a kernel. Values of variables are not among its arguments, which all users of a machine can see.
+fn command(
+    program: &std::path::Path,
+    lang: &str,
+    arguments: &InstallArgs,
+    globals: &Globals,
+) -> Result<Vec<String>, Failure> {
+    let mut words: Vec<OsString> = vec![program.into(), "jupyter".into(), "run".into()];
+    words.extend(["-f".into(), "{connection_file}".into()]);
+    let absolute = |path: &PathBuf| path::absolute(path).unwrap_or_else(|_| path.clone());
+    let api = globals.api.map(|api| api.name().into());
+    for (option, value) in [
+        ("--profile", globals.profile.clone().map(OsString::from)),
+        ("--endpoint", globals.endpoint.clone().map(OsString::from)),
+        (
+            "--config",
+            globals
+                .config
+                .as_ref()
+                .map(|it| absolute(it).into_os_string()),
+        ),
+        (
+            "--ca-file",
+            globals
+                .ca_file
+                .as_ref()
+                .map(|it| absolute(it).into_os_string()),
+        ),
+        ("--api", api),
+    ] {
+        if let Some(value) = value {
+            words.extend([option.into(), value]);
+        }
+    }
+    words.extend(arguments.local.words());
+    for (name, _) in &arguments.env {
+        words.extend(["-e".into(), name.into()]);
+    }
+    // It may begin with a hyphen, as far as anybody knows.
+    words.extend(["--".into(), lang.into()]);
+    let text = |word: OsString| {
+        word.into_string().map_err(|word| {
+            Failure::usage(format!(
+                "{} cannot be written to a kernelspec, since it is not UTF-8",
+                word.display()
+            ))
+        })
+    };
+    words.into_iter().map(text).collect()
+}
+
+/// The variables that have values here.
+fn values(arguments: &InstallArgs) -> Vec<(String, String)> {
+    let variables = arguments.env.iter();
+    variables
+        .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+        .collect()
+}
+
+impl PlaceArgs {
+    fn directory(&self) -> Result<PathBuf, Failure> {
+        let place = match &self.prefix {
+            Some(prefix) => {
+                Place::Prefix(path::absolute(prefix).unwrap_or_else(|_| prefix.clone()))
+            }
+            None if self.sys_prefix => Place::SysPrefix,
+            None => Place::User,
+        };
+        place.directory(|name| env::var_os(name)).map_err(|error| {
+            Failure::usage(error.to_string()).with_advice("Name a directory with --prefix.")
+        })
+    }
+}
+
+/// The kernels that are installed.
+fn installed(prefix: Option<&PathBuf>) -> Vec<Installed> {
+    let mut directories = Place::all(|name| env::var_os(name));
+    if let Some(prefix) = prefix {
+        let of_prefix = Place::Prefix(prefix.clone()).directory(|_| None);
+        directories.extend(of_prefix.ok().filter(|it| !directories.contains(it)));
+    }
+    Installed::all(&directories)
+}
+
+/// Carries out `list`.
+pub(super) fn list(arguments: &ListArgs) -> Result<Exit, Failure> {
+    let all = installed(arguments.prefix.as_ref());
+    if arguments.json {
+        let line = |kernel: &Installed| {
+            print::line(&json!({
+                "name": kernel.name, "displayName": kernel.title, "language": kernel.language,
+                "path": kernel.path, "program": kernel.program,
+            }))
+        };
+        return print(all.iter().map(line).collect::<String>().as_bytes());
+    }
+    let mut reporter = Reporter::new(false);
+    if all.is_empty() {
+        reporter.info("There are none. `sorna jupyter install` installs them.");
+    }
+    let line = |kernel: &Installed| {
+        let path = kernel.path.display().to_string();
+        [kernel.name.clone(), kernel.title.clone(), path]
+    };
+    let lines: Vec<_> = all.iter().map(line).collect();
+    let exit = print(columns(&lines).as_bytes())?;
+    for kernel in all.iter().filter(|kernel| !kernel.program.exists()) {
+        reporter.advice(format_args!(
+            "{} cannot start: {} is not there any more. Install it again.",
+            kernel.name,
+            kernel.program.display()
+        ));
+    }
+    Ok(exit)
+}
+
+/// Carries out `uninstall`.
+pub(super) fn uninstall(arguments: &UninstallArgs) -> Result<Exit, Failure> {
+    let all = installed(arguments.prefix.as_ref());
+    let mut reporter = Reporter::new(false);
+    let mut exit = Exit::SUCCESS;
+    let mut chosen = Vec::new();
+    if arguments.all {
+        chosen.extend(&all);
+    }
+    for name in &arguments.names {
+        let before = chosen.len();
+        chosen.extend(all.iter().filter(|kernel| kernel.name == *name));
+        if chosen.len() == before {
+            reporter.fail(format_args!("no kernel of this program is named `{name}`"));
+            if let Some(meant) = nearest(name, all.iter().map(|it| it.name.as_str())) {
+                reporter.advice(format_args!("Did you mean `{meant}`?"));
+            }
+            exit = Exit::FAILURE;
+        }
+    }
+    for kernel in chosen {
+        match kernel.remove() {
+            Ok(()) => reporter.done(format_args!(
+                "Removed {} from {}.",
+                kernel.name,
+                kernel.path.display()
+            )),
+            Err(error) => {
+                reporter.fail(format_args!(
+                    "cannot remove {}: {error}",
+                    kernel.path.display()
+                ));
+                exit = Exit::FAILURE;
+            }
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,204 @@
+"""What clients of Jupyter do with a kernel, with jupyter_client. Prints `ok` for each part; fails if one is wrong."""
+
+import hashlib
+import hmac
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+
+import zmq
+from jupyter_client.manager import KernelManager, start_new_kernel
+
+TIMEOUT = 30
+
+
+class Client:
+    """A kernel, and what it sends."""
+
+    def __init__(self, name):
+        self.km, self.kc = start_new_kernel(kernel_name=name)
+
+    def run(self, code, answer=None, **options):
+        """Runs a cell; its reply, and its messages without states and the code."""
+        messages = []
+        hook = None if answer is None else lambda message: (messages.append(message), self.kc.input(answer))
+        reply = self.kc.execute_interactive(
+            code, output_hook=messages.append, stdin_hook=hook, allow_stdin=answer is not None, timeout=TIMEOUT, **options
+        )
+        kinds = [(m["msg_type"], m["content"]) for m in messages]
+        return reply["content"], [it for it in kinds if it[0] not in ("status", "execute_input")]
+
+    def texts(self, code, **options):
+        return "".join(content["text"] for kind, content in self.run(code, **options)[1] if kind == "stream")
+
+    def start(self, code):
+        """Starts a cell, and waits for its output."""
+        number = self.kc.execute(code)
+        while self.kc.get_iopub_msg(timeout=TIMEOUT)["msg_type"] != "stream":
+            pass
+        return number
+
+    def reply_to(self, number):
+        while True:
+            reply = self.kc.get_shell_msg(timeout=TIMEOUT)
+            if reply["parent_header"].get("msg_id") == number:
+                return reply["content"]
+
+    def silence(self):
+        while True:
+            try:
+                self.kc.get_iopub_msg(timeout=0.2)
+            except queue.Empty:
+                return
+
+    def end(self):
+        self.kc.stop_channels()
+        self.km.shutdown_kernel()
+
+
+def python(client):
+    reply, shown = client.run("1/0")
+    assert (reply["status"], reply["ename"], reply["evalue"]) == ("error", "ZeroDivisionError", "division by zero"), reply
+    assert [kind for kind, _ in shown] == ["error"], shown
+    assert shown[0][1]["traceback"][-1] == "ZeroDivisionError: division by zero"
+    # Silent cells show nothing, and count nothing.
+    before = client.run("x = 6")[0]["execution_count"]
+    reply, shown = client.run("print(1); x", silent=True)
+    assert (reply["status"], reply["execution_count"], shown) == ("ok", before, []), (reply, shown)
+    reply, shown = client.run("x * 7", store_history=False)
+    assert (reply["execution_count"], shown[0][1]["data"]["text/plain"]) == (before, "42"), shown
+    print("ok cells")
+
+    for code, is_password in [("input('your name? ')", False), ("__import__('getpass').getpass('your name? ')", True)]:
+        _, shown = client.run(code, answer="née")
+        assert shown[0] == ("input_request", {"prompt": "your name? ", "password": is_password}), shown
+        assert shown[1][1]["data"]["text/plain"] == "'née'" and len(shown) == 2, shown
+    reply, shown = client.run("x = 8\ninput()\nx = 9")
+    assert reply["ename"] == "StdinNotImplementedError" and [kind for kind, _ in shown] == ["error"], (reply, shown)
+    assert client.texts("print(x)") == "8\n"
+    print("ok input")
+
+    # A cell that fails aborts what waits, unless it is not to, and what comes after its reply runs.
+    numbers = [client.kc.execute(code, allow_stdin=True) for code in ("input(); 1/0", "y = 1", "y = 2")]
+    client.kc.get_stdin_msg(timeout=TIMEOUT)
+    client.kc.input("")
+    assert [client.reply_to(it)["status"] for it in numbers] == ["error", "aborted", "aborted"]
+    assert client.run("y")[0]["ename"] == "NameError"
+    numbers = [client.kc.execute(code, stop_on_error=False) for code in ("1/0", "y = 1")]
+    assert [client.reply_to(it)["status"] for it in numbers] == ["error", "ok"]
+    client.silence()
+    print("ok queue")
+
+    for code in ("print('go'); import time\nwhile True: pass", "print('go'); time.sleep(60)", "print('go\\n'); input()"):
+        number = client.start(code)
+        if "input" in code:
+            client.kc.get_stdin_msg(timeout=TIMEOUT)
+        client.km.interrupt_kernel()
+        assert client.reply_to(number)["ename"] == "KeyboardInterrupt", code
+        client.silence()
+        assert client.texts("print(x)") == "8\n"
+    # In vain, and a signal that is meant for Jupyter.
+    client.km.interrupt_kernel()
+    os.kill(client.km.provisioner.pid, signal.SIGINT)
+    assert client.texts("print(x)") == "8\n"
+    print("ok interrupts")
+
+    client.run("漢 = 'a'")
+    code = "é = '𝒳'\n漢.isdig\n"
+    reply = client.kc.complete(code, cursor_pos=len(code) - 1, reply=True, timeout=TIMEOUT)["content"]
+    whole = code[: reply["cursor_start"]] + reply["matches"][0] + code[reply["cursor_end"] :]
+    assert whole == "é = '𝒳'\n漢.isdigit\n" and len(reply["matches"]) == 1, reply
+    reply = client.kc.inspect("str.upper", reply=True, timeout=TIMEOUT)["content"]
+    assert "uppercase" in reply["data"]["text/plain"], reply
+    assert not client.kc.inspect("no_such_name", reply=True, timeout=TIMEOUT)["content"]["found"]
+    print("ok completion")
+
+    reply, shown = client.run("import os; print('last'); os._exit(3)")
+    assert reply["status"] == "error" and "variables are lost" in reply["traceback"][-1], reply
+    assert client.texts("print('again')") == "again\n"
+    print("ok ends of interpreters")
+
+    client.km.restart_kernel()
+    client.kc.wait_for_ready(timeout=TIMEOUT)
+    assert client.run("x")[0]["ename"] == "NameError"
+    print("ok restart")
+
+
+def hostile(client):
+    """Without the key, nothing comes of anything."""
+    info = client.km.get_connection_info()
+    context = zmq.Context.instance()
+    for port in ("shell_port", "control_port", "stdin_port"):
+        socket = context.socket(zmq.DEALER)
+        socket.linger = 0
+        socket.connect("tcp://127.0.0.1:%d" % info[port])
+        header = {"msg_id": "1", "session": "s", "username": "u", "version": "5.3", "msg_type": "shutdown_request", "date": ""}
+        parts = [json.dumps(header).encode(), b"{}", b"{}", b'{"restart": false}']
+        wrong = hmac.new(b"wrong", b"".join(parts), hashlib.sha256).hexdigest().encode()
+        for signature in (b"", b"\xff", wrong, wrong[:10]):
+            socket.send_multipart([b"<IDS|MSG>", signature, *parts])
+        for garbage in ([b""], [b"<IDS|MSG>"], [b"x"] * 40, [b"<IDS|MSG>", b"a", b"b"], [os.urandom(100_000)]):
+            socket.send_multipart(garbage)
+        assert not socket.poll(200), "it answers whoever has no key"
+        socket.close()
+    beat = context.socket(zmq.DEALER)
+    beat.linger = 0
+    beat.connect("tcp://127.0.0.1:%d" % info["hb_port"])
+    for _ in range(2000):
+        beat.send_multipart([b"", b"x" * 100])
+    for port in ("shell_port", "iopub_port", "hb_port"):
+        with __import__("socket").create_connection(("127.0.0.1", info[port])) as raw:
+            raw.sendall(os.urandom(5000))
+    assert client.texts("echo fine") == "fine\n"
+    beat.close()
+    print("ok hostile")
+
+
+def ends():
+    """Nothing is left, however it ends."""
+    for how in ("TERM", "parent"):
+        path = os.path.join(os.getcwd(), "connection-%s.json" % how)
+        km = KernelManager(kernel_name="sorna-local-bash", connection_file=path)
+        code = (
+            "import sys, time; from jupyter_client.manager import KernelManager\n"
+            "km = KernelManager(kernel_name='sorna-local-bash', connection_file=sys.argv[1])\n"
+            "km.start_kernel(); kc = km.client(); kc.start_channels(); kc.wait_for_ready()\n"
+            "kc.execute_interactive('echo $$', output_hook=lambda m: m['msg_type'] == 'stream' and print(m['content']['text'], km.provisioner.pid, flush=True))\n"
+            "time.sleep(1000)\n"
+        )
+        parent = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
+        _, kernel = parent.stdout.readline(), parent.stdout.readline()
+        kernel = int(kernel)
+        if how == "TERM":
+            os.kill(kernel, signal.SIGTERM)
+        else:
+            parent.kill()
+        deadline = time.monotonic() + TIMEOUT
+        while is_alive(kernel):
+            assert time.monotonic() < deadline, how
+            time.sleep(0.05)
+        parent.kill()
+        parent.wait()
+        del km
+    print("ok ends")
+
+
+def is_alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+client = Client("sorna-local-python3")
+python(client)
+client.end()
+client = Client("sorna-local-bash")
+hostile(client)
+client.end()
+ends()

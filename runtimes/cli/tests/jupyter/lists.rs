@@ -1,0 +1,163 @@
+//! `sorna jupyter install`, `list` and `uninstall`.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{check, gateway, here, sorna, sorna_at};
+
+fn jupyter(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = sorna(directory);
+    command
+        .env("HOME", directory)
+        .arg("jupyter")
+        .args(arguments);
+    command
+}
+
+fn spec(directory: &Path, name: &str) -> Value {
+    let path = directory.join(".local/share/jupyter/kernels").join(name);
+    let text = std::fs::read(path.join("kernel.json")).expect("a kernelspec");
+    let logo = std::fs::read_to_string(path.join("logo-svg.svg")).expect("a logo");
+    assert!(logo.starts_with("<svg "), "{logo}");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+#[test]
+fn kernels_are_installed_listed_and_removed() {
+    let directory = here();
+    let at = directory.path();
+    std::fs::create_dir(at.join("data")).expect("a directory");
+    let arguments = [
+        "install",
+        "--local",
+        "--network",
+        "host",
+        "--allow-read",
+        "data",
+        "python3",
+        "bash",
+    ];
+    check(jupyter(at, &arguments)).success().stderr_eq(
+        "✔ Installed sorna-local-python3 in [DIR]/.local/share/jupyter/kernels/sorna-local-python3.\n\
+         ✔ Installed sorna-local-bash in [DIR]/.local/share/jupyter/kernels/sorna-local-bash.\n",
+    );
+    let python = spec(at, "sorna-local-python3");
+    assert_eq!(python["interrupt_mode"], "message");
+    assert_eq!(python["language"], "python");
+    let argv: Vec<_> = python["argv"]
+        .as_array()
+        .expect("words")
+        .iter()
+        .map(|it| it.as_str().expect("text"))
+        .collect();
+    assert!(
+        Path::new(argv[0]).is_absolute() && Path::new(argv[0]).exists(),
+        "{argv:?}"
+    );
+    let data = at.join("data");
+    let expected = [
+        "jupyter",
+        "run",
+        "-f",
+        "{connection_file}",
+        "--local",
+        "--network",
+        "host",
+        "--allow-read",
+        data.to_str().expect("text"),
+        "--",
+        "python3",
+    ];
+    assert_eq!(argv[1..], expected);
+    check(jupyter(at, &["list"])).success().stdout_eq(
+        "sorna-local-bash     Bash (Sorna, this machine)    [DIR]/.local/share/jupyter/kernels/sorna-local-bash\n\
+         sorna-local-python3  Python (Sorna, this machine)  [DIR]/.local/share/jupyter/kernels/sorna-local-python3\n",
+    );
+    check(jupyter(at, &["uninstall", "sorna-local-bsh"])).code(1).stderr_eq(
+        "✘ no kernel of this program is named `sorna-local-bsh`\n∙ Did you mean `sorna-local-bash`?\n",
+    );
+    check(jupyter(at, &["uninstall", "--all"])).success();
+    check(jupyter(at, &["list"]))
+        .success()
+        .stdout_eq("")
+        .stderr_eq("∙ There are none. `sorna jupyter install` installs them.\n");
+}
+
+#[test]
+fn a_gateway_is_asked_for_its_languages_and_no_keys_are_written() {
+    let directory = here();
+    let at = directory.path();
+    let gateway = gateway();
+    let mut command = sorna_at(at, &gateway);
+    command
+        .env("HOME", at)
+        .env("TOKEN", "a-value-from-the-environment");
+    command.args(["jupyter", "install", "-e", "TOKEN", "-e", "EPOCHS=3"]);
+    check(command).success();
+    let python = spec(at, "sorna-python3");
+    assert_eq!(python["env"], serde_json::json!({"EPOCHS": "3"}));
+    let text = python.to_string();
+    assert!(
+        !text.contains(gateway.secret_key()) && !text.contains("a-value-from"),
+        "{text}"
+    );
+    assert!(!python["argv"].to_string().contains("EPOCHS=3"), "{text}");
+    let path = at.join(".local/share/jupyter/kernels/sorna-python3/kernel.json");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&path.metadata().expect("a file").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(spec(at, "sorna-bash")["language"], "bash");
+}
+
+#[test]
+fn kernels_of_others_stay() {
+    let directory = here();
+    let at = directory.path();
+    let kernels = at.join("p/share/jupyter/kernels/mine");
+    std::fs::create_dir_all(&kernels).expect("a directory");
+    std::fs::write(kernels.join("kernel.json"), "{\"argv\": []}").expect("a file");
+    let arguments = [
+        "install", "--local", "--prefix", "p", "--name", "mine", "bash",
+    ];
+    check(jupyter(at, &arguments)).code(1).stderr_eq(
+        "✘ [DIR]/p/share/jupyter/kernels/mine is a kernel of another program, which stays; choose another name\n",
+    );
+    check(jupyter(at, &["uninstall", "--prefix", "p", "mine"])).code(1);
+    assert!(kernels.exists());
+}
+
+#[test]
+fn mistakes_are_named() {
+    let directory = here();
+    let at = directory.path();
+    for (arguments, message) in [
+        (
+            &["install", "--local", "--name", "x"][..],
+            "--name is for one language: name it",
+        ),
+        (
+            &["install", "--local", "--name", "a/b", "bash"],
+            "`a/b` is no name of a kernel",
+        ),
+        (
+            &["install", "--sys-prefix", "--local", "bash"],
+            "no virtual environment is active",
+        ),
+        (
+            &["install", "--network", "host", "bash"],
+            "--network needs --local",
+        ),
+        (&["install", "--profile", "none", "bash"], "none"),
+        (
+            &["run", "-f", "missing.json", "--local", "bash"],
+            "cannot read the connection file missing.json",
+        ),
+    ] {
+        let output = jupyter(at, arguments).output().expect("sorna runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(message), "{arguments:?}: {text}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    }
+}
