@@ -28,6 +28,10 @@ impl<'a> ValueForms<'a> {
     /// The media type of the form that is text, as an interactive prompt shows it, without a line end.
     pub const TEXT: &'static str = "text/plain";
 
+    /// The media type of what is said of forms that a program displays, and that are not the value of an expression, as the last
+    /// of the forms: JSON, an object. `id` is a name for what is shown; with `update`, it changes what was shown by that name.
+    pub const DISPLAY: &'static str = "application/vnd.sorna.display+json";
+
     /// A value in these forms, each of another media type.
     #[must_use]
     pub fn new(forms: Vec<Media<'a>>) -> Self {
@@ -46,6 +50,20 @@ impl<'a> ValueForms<'a> {
         let mut forms = self.forms.iter();
         let text = forms.find(|form| form.media_type() == Self::TEXT)?;
         Some(text.content())
+    }
+
+    /// What is said of a [display](Self::DISPLAY), as JSON; `None` for the value of an expression.
+    #[must_use]
+    pub fn display(&self) -> Option<&str> {
+        let last = self.forms.last()?;
+        (last.media_type() == Self::DISPLAY).then(|| last.content())
+    }
+
+    /// The richest form that is not text.
+    #[must_use]
+    pub fn richest(&self) -> Option<&Media<'a>> {
+        let is_rich = |form: &&Media<'_>| !matches!(form.media_type(), Self::TEXT | Self::DISPLAY);
+        self.forms.iter().find(is_rich)
     }
 
     /// All forms, in the order in which they were sent: text first, and then from the richest on.
@@ -101,6 +119,20 @@ mod tests {
         assert_eq!(copy, console);
         copy.append(console);
         assert_eq!(copy.iter().count(), 8);
+    }
+
+    #[test]
+    fn displays_are_told_from_values() {
+        let console = read(
+            r#"[["value",["text/plain","4"],["application/vnd.sorna.display+json","{}"]],["value",["text/plain","4"],["text/html","<b>"]]]"#,
+        );
+        let values: Vec<_> = console.iter().collect();
+        let [Record::Value(shown), Record::Value(value)] = &*values else {
+            panic!("{values:?}")
+        };
+        assert_eq!((shown.display(), shown.richest()), (Some("{}"), None));
+        assert_eq!(value.display(), None);
+        assert_eq!(value.richest().unwrap().media_type(), "text/html");
     }
 
     #[test]

@@ -124,7 +124,9 @@ impl Execute {
     /// Asks for the value of the snippet's last expression, as an interactive prompt shows it, or not. A batch is not
     /// changed by this.
     ///
-    /// The value is a [`Record::Value`](crate::Record::Value) of the console, with text and, where it has them, other forms.
+    /// The value is a [`Record::Value`](crate::Record::Value) of the console, with text and, where it has them, other forms. What
+    /// programs display comes in all its forms as well, where the language can do that: [`ValueForms::display`](crate::ValueForms::display) tells it
+    /// from values.
     /// What the language's own prompt shows nothing of (`None` in python, `undefined` in nodejs, an invisible value in R) has
     /// no record. An error while the value is turned into text is an error of the snippet.
     ///

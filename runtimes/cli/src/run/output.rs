@@ -123,6 +123,9 @@ impl Output {
                 Record::Media(media) => {
                     self.place(&media, reporter)?;
                 }
+                Record::Value(value) if value.display().is_some() => {
+                    self.show_display(&value, reporter)?;
+                }
                 Record::Value(value) => self.show_value(&value, reporter)?,
                 Record::Unclaimed(console) => {
                     if let Some(ends) = unclaimed::only_ends(&console) {
@@ -150,8 +153,7 @@ impl Output {
                 reporter.note_output("\n");
             }
         }
-        let mut forms = value.forms().iter();
-        let Some(rich) = forms.find(|form| form.media_type() != ValueForms::TEXT) else {
+        let Some(rich) = value.richest() else {
             return Ok(());
         };
         let placed = self.gallery.place(rich)?;
@@ -161,6 +163,19 @@ impl Output {
         // Without either, its text is there.
         let is_there = placed.shown || value.text().is_some();
         report(reporter, is_there, placed.file, &placed.description);
+        Ok(())
+    }
+
+    /// What a program displays: its richest form, or else its text as a line.
+    fn show_display(&mut self, shown: &ValueForms<'_>, reporter: &mut Reporter) -> io::Result<()> {
+        if let Some(rich) = shown.richest() {
+            return self.place(rich, reporter);
+        }
+        let text = shown.text().unwrap_or_default();
+        streams::write(Stream::Stdout, format!("{text}\n").as_bytes())?;
+        if self.together {
+            reporter.note_output("\n");
+        }
         Ok(())
     }
 
@@ -223,6 +238,13 @@ impl Output {
                 })?,
                 Record::Html(text) => self.emit_media(&Media::new("text/html", text), reporter)?,
                 Record::Media(media) => self.emit_media(&media, reporter)?,
+                Record::Value(value) if value.display().is_some() => match value.richest() {
+                    Some(rich) => self.emit_media(rich, reporter)?,
+                    None => {
+                        let text = value.text().unwrap_or_default();
+                        json::emit(&Event::stdout(&format!("{text}\n")))?;
+                    }
+                },
                 Record::Value(value) => self.emit_value(&value, reporter)?,
                 Record::Unclaimed(console) => json::emit(&Event::Unclaimed {
                     records: &console,

@@ -1,6 +1,6 @@
 //! Output that earlier executions of a kernel have left, whose clients were killed for instance.
 
-use sorna::{Console, Record, ValueForms};
+use sorna::{Console, Record};
 
 /// What comes before it.
 pub(super) const UNCLAIMED: &str =
@@ -41,11 +41,12 @@ pub(super) fn on_stderr(console: &Console) -> Console {
             Record::Stdout(text) => all.push_stderr(&text),
             Record::StdoutBytes(bytes) => all.push_stderr_bytes(&bytes),
             Record::Value(value) => {
-                if let Some(text) = value.text() {
+                let rich = value.richest();
+                let is_shown = value.display().is_some() && rich.is_some();
+                if let Some(text) = value.text().filter(|_| !is_shown) {
                     all.push_stderr(&format!("{text}\n"));
                 }
-                let mut forms = value.forms().iter();
-                if let Some(rich) = forms.find(|form| form.media_type() != ValueForms::TEXT) {
+                if let Some(rich) = rich {
                     all.push(&Record::Media(rich.clone()));
                 }
             }

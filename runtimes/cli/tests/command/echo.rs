@@ -45,6 +45,27 @@ fn values_are_events_of_their_own_with_all_forms() {
 }
 
 #[test]
+fn what_is_displayed_is_the_same_with_values() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let code = "class H:\n  def _repr_svg_(self): return '<svg/>'\ndisplay(H(), 3)\nprint('end')";
+    for echo in [&[][..], &["--echo"]] {
+        let mut command = sorna(directory.path());
+        command.args(["run", "--local", "-q", "--media-dir", "out"]);
+        command.args(echo).args(["python3", "-c", code]);
+        check(command).success().stdout_eq("3\nend\n").stderr_eq("");
+        std::fs::remove_dir_all(directory.path().join("out")).expect("it is there");
+        let mut command = sorna(directory.path());
+        command.args(["run", "--local", "-q", "--json"]);
+        command.args(echo).args(["python3", "-c", code]);
+        let output = command.output().expect("sorna runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let media = r#"{"v":1,"event":"media","type":"image/svg+xml","content":"<svg/>"}"#;
+        assert!(text.lines().any(|line| line == media), "{text}");
+        assert!(!text.contains("vnd.sorna"), "{text}");
+    }
+}
+
+#[test]
 fn where_there_are_no_values_that_is_said() {
     let directory = tempfile::tempdir().expect("a directory");
     for (language, code) in [

@@ -108,6 +108,8 @@ class Link:
         self.watched = False
         # Whether all threads but one have stopped for good, and may hold the lock.
         self.alone = False
+        # Whether whoever runs the snippet wants values, and all forms of what is displayed.
+        self.echoes = False
 
     def frame(self, kind, payload):
         if self.forked:
@@ -579,6 +581,7 @@ class Kernel:
     def run(self, job):
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
         code, is_last, echoes = job.message, job.kind == b"f", job.echoes
+        self.link.echoes = echoes
         self.count += 1
         name = "<input-%d>" % self.count
         if not job.continues:
@@ -783,11 +786,16 @@ def forked():
     return _LINK.forked
 
 
+def echoes():
+    """Whether whoever runs the snippet wants values, and all forms of what is displayed."""
+    return _LINK.echoes and not _LINK.forked
+
+
 def display(*objects, **how):
     """Shows each object in the richest form it has; see `sorna_kernel.display`."""
     import sorna_kernel
 
-    sorna_kernel.display(*objects, **how)
+    return sorna_kernel.display(*objects, **how)
 
 
 def _write_all(fd, data):

@@ -53,16 +53,21 @@ def _send(value):
     if sorna_kernel._shows_itself(value):
         return
     text = sorna_kernel._plain(value)
-    forms = sorna_kernel._all_forms(value)
-    text = _cut(forms.pop("text/plain", text))
-    records = [["text/plain", text]]
-    size = len(text)
+    send({"text/plain": text, **sorna_kernel._all_forms(value)})
+
+
+def send(forms, *more):
+    """Sends forms of one value, by their media types, and what is said of them."""
+    records = []
+    size = 0
     for media_type, data in forms.items():
+        if media_type == "text/plain":
+            data = _cut(data)
         size += len(data)
         # Any other form is the same value.
-        if size < _LARGE:
+        if size < _LARGE or not records:
             records.append([media_type, data])
-    _runner.record("value", *records)
+    _runner.record("value", *records, *more)
 
 
 # The most characters of text that are shown.

@@ -35,7 +35,7 @@ def display(*objects, **how):
     """Shows each object in the richest form it has; see `sorna_kernel.display`."""
     import sorna_kernel
 
-    sorna_kernel.display(*objects, **how)
+    return sorna_kernel.display(*objects, **how)
 
 
 class Finder:
@@ -157,6 +157,11 @@ def record(kind, *values):
             "write it to a file instead" % (len(payload), _MAX_RECORD)
         )
     _connection.send(payload)
+
+
+def echoes():
+    """Whether all forms of what is displayed are wanted: not of programs."""
+    return False
 
 
 def forked():

@@ -18,9 +18,11 @@ def adopt(module):
         if _has_shell():
             others.update(include=include, exclude=exclude, raw=raw, display_id=display_id)
             return own_display(*objs, **others)
-        sorna_kernel.display(*objs, include=include, exclude=exclude, raw=raw)
-        if display_id:
-            return module.DisplayHandle(None if display_id is True else display_id)
+        update = others.get("update", False)
+        how = {"include": include, "exclude": exclude, "raw": raw, "update": update}
+        handle = sorna_kernel.display(*objs, display_id=display_id, **how)
+        if handle is not None:
+            return module.DisplayHandle(handle.display_id)
 
     @functools.wraps(own_publish)
     def publish_display_data(data, *arguments, **others):
@@ -28,7 +30,9 @@ def adopt(module):
             return own_publish(data, *arguments, **others)
         # Before IPython 6, the source may come first.
         bundle = next((it for it in (data, *arguments) if isinstance(it, dict)), {})
-        sorna_kernel.display(bundle, raw=True)
+        display_id = (others.get("transient") or {}).get("display_id")
+        update = others.get("update", False)
+        sorna_kernel.display(bundle, raw=True, display_id=display_id, update=update)
 
     module.display = display
     module.publish_display_data = publish_display_data

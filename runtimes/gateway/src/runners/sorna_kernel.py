@@ -20,7 +20,7 @@ import sys
 
 import _sorna_runner as _runner
 
-__all__ = ["capture_logs", "display", "figure_format", "html", "media"]
+__all__ = ["DisplayHandle", "capture_logs", "display", "figure_format", "html", "media"]
 
 # From the richest on: a media type, and the method that returns it.
 _FORMS = {
@@ -38,21 +38,32 @@ _figure_format = "png"
 _log_handler = None
 
 
-def display(*objects, include=None, exclude=None, raw=False, **_):
-    """Shows each object in the richest form it has: one record each.
+# The media type of what is said of forms that are a display, and not the value of an expression.
+_ABOUT = "application/vnd.sorna.display+json"
+
+
+def display(
+    *objects, include=None, exclude=None, raw=False, display_id=None, update=False, **_
+):
+    """Shows each object in the richest form it has, or in all that it has where they are wanted, as in notebooks: one record each.
 
     The forms are, from the richest on, `_repr_svg_`, `_repr_png_`, `_repr_jpeg_`, `_repr_html_`,
     `_repr_markdown_`, `_repr_latex_`, `_repr_json_`, `_repr_javascript_` and `_repr_pdf_`. What `_repr_mimebundle_` returns takes precedence over the
     method for the same type; its other types come last. A figure of matplotlib is sent as a
     picture. An object without such a form is printed as its `repr`. One that has `_ipython_display_` shows
     itself by that. `include` and `exclude` are media types: only these, or all others; with `raw`, the
-    objects are such bundles themselves. Other arguments of IPython's `display` have no effect. An exception in one of these
-    methods is shown on stderr, and the next form is used.
+    objects are such bundles themselves. With `display_id`, a name or True, the result is a handle whose `update(object)` changes
+    what was shown, in notebooks; elsewhere that is shown as well. Other arguments of IPython's `display` have no effect. An
+    exception in one of these methods is shown on stderr, and the next form is used.
     """
+    handle = DisplayHandle(display_id) if display_id else None
     for value in objects:
         if raw:
             value = _Raw(value)
         elif not _runner.forked() and _shows_itself(value):
+            continue
+        if _runner.echoes():
+            _send_display(value, include, exclude, handle, update)
             continue
         form = None if _runner.forked() else _form(value, include, exclude)
         if form is not None:
@@ -61,6 +72,46 @@ def display(*objects, include=None, exclude=None, raw=False, **_):
         text = _guarded(_plain, value)
         if text is not None:
             print(text)
+    return handle
+
+
+class DisplayHandle:
+    """Something that was shown, and may change."""
+
+    def __init__(self, display_id=True):
+        if display_id is True:
+            import os
+
+            display_id = os.urandom(16).hex()
+        self.display_id = display_id
+
+    def display(self, value, **how):
+        display(value, display_id=self.display_id, **how)
+
+    def update(self, value, **how):
+        display(value, display_id=self.display_id, update=True, **how)
+
+    def __repr__(self):
+        return "<DisplayHandle display_id=%s>" % self.display_id
+
+
+def _send_display(value, include, exclude, handle, update):
+    """Sends all forms of a value."""
+    import sorna_echo
+
+    forms = {}
+    text = _guarded(_plain, value)
+    if text is not None:
+        forms["text/plain"] = text
+    forms.update(_all_forms(value))
+    for media_type in list(forms):
+        if include and media_type not in include or exclude and media_type in exclude:
+            del forms[media_type]
+    about = {}
+    if handle is not None:
+        about = {"id": handle.display_id, "update": bool(update)}
+    if forms:
+        sorna_echo.send(forms, [_ABOUT, json.dumps(about)])
 
 
 def html(fragment):

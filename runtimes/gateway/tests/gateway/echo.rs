@@ -139,7 +139,7 @@ fn shown(console: &Console) -> Vec<String> {
         Record::Stderr(text) => format!("e{text}"),
         Record::Media(media) => format!("media {}", media.media_type()),
         Record::Value(value) => {
-            let mut all = format!("={}", value.text().unwrap());
+            let mut all = format!("={}", value.forms()[0].content());
             for form in &value.forms()[1..] {
                 let bytes = form.bytes().unwrap();
                 let content = String::from_utf8_lossy(&bytes);
@@ -341,6 +341,34 @@ fn values_precede_what_comes_after_them() {
             assert_eq!(records, expected, "{language}");
         }
     }
+}
+
+#[test]
+fn displays_come_in_all_their_forms_where_values_are_wanted() {
+    if !need("python3") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let code = "class H:\n  def __repr__(self): return 'H'\n  def _repr_html_(self): return '<b>'\n\
+        print('a', end='')\ndisplay(H(), 3)\nh = display(4, display_id='x')\nh.update(H(), exclude=['text/plain'])\n\
+        display({'text/plain': 'p', 'text/html': '<p>'}, raw=True, include=['text/html'])";
+    let about = "application/vnd.sorna.display+json";
+    let (records, _) = run(&client, &echo(&kernel, code));
+    let expected = [
+        "oa".to_owned(),
+        format!("=H|text/html <b>|{about} {{}}"),
+        format!("=3|{about} {{}}"),
+        format!(r#"=4|{about} {{"id": "x", "update": false}}"#),
+        format!(r#"=<b>|{about} {{"id": "x", "update": true}}"#),
+        format!("=<p>|{about} {{}}"),
+    ];
+    assert_eq!(records, expected);
+    // Elsewhere, it is the richest form alone.
+    let plain = Execute::start(kernel, ExecuteMode::query("display(H(), 3)"));
+    let (records, _) = run(&client, &plain);
+    assert_eq!(records, ["Html(\"<b>\")", "o3\n"]);
 }
 
 #[test]
