@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use sorna_core::machine::ExecutionEvent;
-use sorna_core::{Console, ExecutionResult, Media, Record};
+use sorna_core::{Console, ExecutionResult, Media, Record, ValueForms};
 
 use crate::bundle::{TEXT, bundle};
 use crate::language::Language;
@@ -158,6 +158,7 @@ impl Cell {
                 }
                 Record::Html(text) => display(&[Media::new("text/html", text)]),
                 Record::Media(media) => display(&[media]),
+                Record::Value(value) if value.display().is_some() => displayed(&value),
                 Record::Value(value) => {
                     self.value = value.text().map(str::to_owned);
                     let data = bundle(value.forms());
@@ -169,10 +170,6 @@ impl Cell {
                     message,
                     ..
                 } => Output::Stderr(format!("{level}:{logger}:{message}\n")),
-                Record::Unknown { kind, values } if kind == "display" => match displayed(&values) {
-                    Some(shown) => shown,
-                    None => continue,
-                },
                 _ => continue,
             };
             outputs.extend(self.release());
@@ -330,24 +327,17 @@ fn display(forms: &[Media<'_>]) -> Output {
     }
 }
 
-/// A record `["display", {"id": …, "update": …, "metadata": …}, [media type, content], …]`.
-fn displayed(values: &[Value]) -> Option<Output> {
-    let (about, forms) = values.split_first()?;
-    let about = about.as_object()?;
-    let pair = |form: &Value| {
-        let form = form.as_array()?;
-        let (kind, content) = (form.first()?.as_str()?, form.get(1)?.as_str()?);
-        Some(Media::new(kind.to_owned(), content.to_owned()))
-    };
-    let forms: Vec<_> = forms.iter().filter_map(pair).collect();
-    let text = |name: &str| about.get(name).and_then(Value::as_str).map(str::to_owned);
-    let metadata = about.get("metadata").and_then(Value::as_object);
-    Some(Output::Display {
-        data: bundle(&forms),
-        metadata: metadata.cloned().unwrap_or_default(),
-        display_id: text("id"),
-        is_update: about.get("update") == Some(&Value::Bool(true)),
-    })
+/// What a program displays in all its forms, with what is said of it.
+fn displayed(value: &ValueForms<'_>) -> Output {
+    let about = value.display().map(serde_json::from_str::<Value>);
+    let about = about.and_then(Result::ok).unwrap_or_default();
+    let forms = value.forms().iter();
+    Output::Display {
+        data: bundle(forms.filter(|form| form.media_type() != ValueForms::DISPLAY)),
+        metadata: Map::new(),
+        display_id: about["id"].as_str().map(str::to_owned),
+        is_update: about["update"] == Value::Bool(true),
+    }
 }
 
 /// A bundle that is only text.
@@ -483,8 +473,20 @@ mod tests {
                 ["stdout", "a"],
                 ["html", "<b>"],
                 ["value", ["text/plain", "4"], ["text/html", "<i>4</i>"]],
-                ["display", {"id": "x", "update": true}, ["text/plain", "5"]],
-                ["display", 3],
+                [
+                    "value",
+                    ["text/plain", "5"],
+                    [
+                        "application/vnd.sorna.display+json",
+                        "{\"id\": \"x\", \"update\": true}"
+                    ]
+                ],
+                [
+                    "value",
+                    ["text/plain", "6"],
+                    ["application/vnd.sorna.display+json", "{}"]
+                ],
+                ["unknown", 3],
             ])),
             now,
         );
@@ -497,7 +499,8 @@ mod tests {
         let update =
             json!({"data": {"text/plain": "5"}, "metadata": {}, "transient": {"display_id": "x"}});
         assert_eq!(messages[3], ("update_display_data", update));
-        assert_eq!((messages.len(), cell.value()), (4, Some("4")));
+        assert_eq!((messages[4].0, messages.len()), ("display_data", 5));
+        assert_eq!(cell.value(), Some("4"));
     }
 
     #[test]

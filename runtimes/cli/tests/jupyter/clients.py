@@ -117,6 +117,14 @@ def python(client):
     assert not client.kc.inspect("no_such_name", reply=True, timeout=TIMEOUT)["content"]["found"]
     print("ok completion")
 
+    code = "h = display('one', display_id=True)\nh.update('two')\ndisplay('three', display_id='x');"
+    shown = client.run(code)[1]
+    assert [kind for kind, _ in shown] == ["display_data", "update_display_data", "display_data"], shown
+    ids = [content["transient"]["display_id"] for _, content in shown]
+    assert ids[0] == ids[1] and ids[2] == "x", ids
+    assert [content["data"]["text/plain"] for _, content in shown] == ["'one'", "'two'", "'three'"], shown
+    print("ok displays")
+
     reply, shown = client.run("import os; print('last'); os._exit(3)")
     assert reply["status"] == "error" and "variables are lost" in reply["traceback"][-1], reply
     assert client.texts("print('again')") == "again\n"
