@@ -148,6 +148,18 @@ fn manual_pages_are_printed() {
     }
 }
 
+/// Those of a feature, with commands of their own.
+const JUPYTER: &[&str] = match cfg!(feature = "jupyter") {
+    true => &[
+        "jupyter",
+        "jupyter-install",
+        "jupyter-list",
+        "jupyter-run",
+        "jupyter-uninstall",
+    ],
+    false => &[],
+};
+
 #[test]
 fn all_manual_pages_are_written() {
     let directory = here();
@@ -155,7 +167,7 @@ fn all_manual_pages_are_written() {
     command.args(["man", "--dir", "share/man1"]);
     check(command).success().stdout_eq("").stderr_eq(format!(
         "✔ Wrote {} pages to share/man1.\n",
-        COMMANDS.len() + 3
+        COMMANDS.len() + JUPYTER.len() + 3
     ));
     let mut names: Vec<String> = std::fs::read_dir(directory.path().join("share/man1"))
         .expect("a directory")
@@ -170,6 +182,7 @@ fn all_manual_pages_are_written() {
     names.sort();
     let mut expected: Vec<String> = COMMANDS
         .iter()
+        .chain(JUPYTER)
         .map(|command| format!("sorna-{command}.1"))
         .chain(["sorna.1", "lcc.1", "lpython.1"].map(str::to_owned))
         .collect();
