@@ -91,10 +91,16 @@ impl Kernel {
         looked.at = Some(Instant::now());
         let Some(exceeded) = exceeded(found, limit) else {
             looked.least = None;
+            looked.killed = None;
             return DiskCheck::Within;
         };
         if found.bytes / 2 > limit.bytes.saturating_add(HOPELESS.0 / 2) {
             return DiskCheck::Hopeless(exceeded);
+        }
+        // A program goes on writing until it is killed, and that is not what the next one adds.
+        if looked.killed.is_some_and(|killed| killed != kills) {
+            looked.killed = None;
+            looked.least = Some(found);
         }
         let grows = looked.least.is_none_or(|least| {
             found.bytes > least.bytes.saturating_add(SLACK.0)
@@ -107,10 +113,13 @@ impl Kernel {
                 ..found
             })
         });
-        drop(looked);
         if !grows {
             return DiskCheck::Within;
         }
+        looked.killed = Some(kills);
+        // Soon again, before much else runs.
+        looked.at = None;
+        drop(looked);
         let mut state = self.shared.lock();
         if state.kills == kills && !std::mem::replace(&mut state.exceeding, true) {
             let reason = format!("killed: the kernel exceeded its {exceeded}");

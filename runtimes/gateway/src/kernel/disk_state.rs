@@ -37,4 +37,6 @@ pub(super) struct Looked {
     pub(super) at: Option<Instant>,
     /// The least since the limit was exceeded.
     pub(super) least: Option<DiskUse>,
+    /// If everything was killed for that, which kill it was, as long as what it has left was not looked at.
+    pub(super) killed: Option<u64>,
 }

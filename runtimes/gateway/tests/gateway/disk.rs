@@ -13,7 +13,7 @@ fn a_program_that_fills_the_disk_is_killed_and_its_files_can_be_removed() {
     let gateway = gateway_with(|config| config.with_max_disk(20 * MIB));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    let fill = "i=0; while :; do head -c 1M /dev/zero > f$i; i=$((i + 1)); sleep 0.1; done";
+    let fill = "i=0; while :; do head -c 1M /dev/zero > f$i; i=$((i + 1)); sleep 0.02; done";
     let killed = client.run(&kernel, fill);
     assert_eq!(killed.exit_code(), Some(137), "{killed:?}");
     let expected = "killed: the kernel exceeded its disk limit of 20 MiB: its files take 2";
@@ -30,6 +30,21 @@ fn a_program_that_fills_the_disk_is_killed_and_its_files_can_be_removed() {
     client.run(&kernel, "rm -f f* more; sleep 0.5").finished();
     let again = client.run(&kernel, "head -c 10M /dev/zero > f; sleep 0.5; echo again");
     assert_eq!(again.finished().0, "again\n");
+}
+
+/// Much may be written between the look at the files and the kill.
+#[test]
+fn what_a_fast_program_has_written_when_it_is_killed_is_not_added_by_the_next() {
+    let gateway = gateway_with(|config| config.with_max_disk(20 * MIB));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    for _ in 0..3 {
+        let fill = "head -c 200M /dev/zero >> f; sleep 20";
+        let killed = client.run(&kernel, fill);
+        assert_eq!(killed.exit_code(), Some(137), "{killed:?}");
+        let used = client.run(&kernel, "sleep 1; ls f");
+        assert_eq!(used.finished().0, "f\n");
+    }
 }
 
 #[test]
