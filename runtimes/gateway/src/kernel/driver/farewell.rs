@@ -7,8 +7,9 @@ use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::wait::sleep_until;
 
-/// How long an interpreter may take to end by itself.
+/// How long an interpreter may take to end by itself, after what it has printed last, and in all.
 const PATIENCE: Duration = Duration::from_secs(1);
+const MOST: Duration = Duration::from_secs(5);
 
 impl Driver {
     /// Has the interpreter end as its language does, if no snippet runs: hooks and destructors may write files. What they
@@ -17,7 +18,9 @@ impl Driver {
         if self.run.is_some() || !self.interpreter.as_mut().is_some_and(Interpreter::finish) {
             return;
         }
-        let until = Instant::now() + PATIENCE;
+        let last = Instant::now() + MOST;
+        let next = || last.min(Instant::now() + PATIENCE);
+        let mut until = next();
         while Instant::now() < until {
             self.discard();
             // One that prints without end is always ready, and the end of its process is only seen by a runtime that gets
@@ -30,9 +33,10 @@ impl Driver {
                         interpreter.exit = Some(exit);
                         return;
                     }
+                    until = next();
                 }
                 () = sleep_until(Some(until)) => {}
-                () = self.output.readable() => {}
+                () = self.output.readable() => until = next(),
             }
         }
     }
