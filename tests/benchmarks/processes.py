@@ -3,7 +3,8 @@
 
 Builds `sorna` for release, serves a gateway with it, and lets the sides take turns. Prints ratios:
 the median of the rounds, and their middle half. Needs the original client in target/python-client
-(the README says how it gets there); without, its rows are skipped.
+and the official one of Backend.AI in target/backendai-client (.ci/run makes both); without, their
+rows are skipped.
 """
 
 import os
@@ -17,8 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SORNA = ROOT / "target/release/sorna"
 ORIGINAL = ROOT / "target/python-client/bin/lpython"
+OFFICIAL = ROOT / "target/backendai-client/bin/backend.ai"
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 21
 CODE = "print('hello world')"
+
+# What is called python3 may be a script that looks for it, as that of pyenv; that would be measured.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
 
 def run(arguments, environment):
@@ -64,10 +69,14 @@ def start_of(arguments, environment):
     )
 
 
-def compare(ours, theirs, what, measure=run):
-    """Lets two commands take turns, and gives the ratios of ours to theirs for each quantity."""
+def compare(ours, theirs, what, measure=run, rest=0):
+    """Lets two commands take turns, and gives the ratios of ours to theirs for each quantity.
+
+    Before each turn of both, the gateway has some time to rest, in seconds.
+    """
     ratios = {quantity: [] for quantity in what}
     for number in range(ROUNDS):
+        time.sleep(rest)
         pair = [ours, theirs] if number % 2 == 0 else [theirs, ours]
         measured = {id(side): measure(*side) for side in pair}
         for quantity in what:
@@ -81,18 +90,36 @@ def row(what, against, ratios, reach):
     print(f"| {what} | {against} | {median:.3f} ({low:.3f} to {high:.3f}) | {reach} |", flush=True)
 
 
-def serve():
+def serve(*options):
     """Starts a gateway; the environment of its clients."""
-    server = subprocess.Popen(
-        [SORNA, "serve", "--log", "off"], stdout=subprocess.PIPE, text=True
-    )
+    command = [SORNA, "serve", "--log", "off", *options]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     environment = dict(os.environ)
     for line in server.stdout:
         name, value = re.fullmatch(r"export (\w+)=(.*)", line.strip()).groups()
         environment[name] = value.strip("'")
-        if name == "SORNA_SECRET_KEY":
+        if name.endswith("_SECRET_KEY"):
             break
     return server, environment
+
+
+def official():
+    """Rows against the official client of Backend.AI, whose gateway is another one."""
+    if not OFFICIAL.exists():
+        print("SKIPPED: there is no target/backendai-client; see the README", file=sys.stderr)
+        return
+    server, environment = serve("--api", "backend-ai")
+    try:
+        environment["BACKEND_ENDPOINT_TYPE"] = "api"
+        ours = ([SORNA, "run", "-q", "python3", "-c", CODE], environment)
+        theirs = ([OFFICIAL, "run", "--quiet", "--rm", "-c", CODE, "python3"], environment)
+        ratios = compare(ours, theirs, ["processor"]) | compare(ours, theirs, ["memory"], memory)
+        name = "`backend.ai run`, same gateway"
+        row("`sorna run -q python3 -c ...`, processor time", name, ratios["processor"], "0.01")
+        row("the same, peak memory", name, ratios["memory"], "0.067")
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def main():
@@ -115,10 +142,21 @@ def main():
         local = ([SORNA, "run", "--local", "-q", "python3", "-c", CODE], environment)
         alone = (["python3", "-c", CODE], environment)
         ratios = compare(local, alone, ["wall"])
-        row("`sorna run --local -q python3 -c ...`, wall time", "`python3 -c ...`", ratios["wall"], "2")
+        name = "`python3 -c ...`"
+        row("`sorna run --local -q python3 -c ...`, wall time", name, ratios["wall"], "1.2")
+        for stock, reach in [("from stock", "0.8"), ("without stock", "-")]:
+            if stock != "from stock":
+                server.terminate()
+                server.wait()
+                server, environment = serve("--warm", "python3=0")
+            ours = ([SORNA, "run", "-q", "python3", "-c", CODE], environment)
+            run(*ours)
+            ratios = compare(ours, alone, ["wall"], rest=0.2)
+            row(f"`sorna run -q python3 -c ...`, {stock}, wall time", name, ratios["wall"], reach)
     finally:
         server.terminate()
         server.wait()
+    official()
 
 
 main()
