@@ -19,9 +19,10 @@ use sorna_core::server::{
 };
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
-    ApiVersion, Authorize, Batch, Body, Boundary, Complete, CreateKernel, Destroy, Execute,
-    ExecuteMode, Info, KernelId, ListLanguages, Operation, ProblemKind, Restart, Segment,
-    UploadFile, UploadFiles, Version,
+    ApiVersion, Authorize, Batch, Body, Boundary, Complete, CreateKernel, Destroy, Download,
+    DownloadSingle, Execute, ExecuteMode, Info, Interrupt, KeepAlive, KernelId, ListFiles,
+    ListLanguages, Logs, MatchSessions, Operation, ProblemKind, Restart, Segment, UploadFile,
+    UploadFiles, Version,
 };
 use sorna_fuzz::{Message, RECORDED, at, kernel, same_json, secret, signer};
 
@@ -96,6 +97,18 @@ fn check_route(route: &Route, method: &Method) {
         Route::Upload(kernel) => {
             let boundary = Boundary::from_random([1; 16]);
             sent(&UploadFiles::new(id(kernel), Vec::new(), boundary))
+        }
+        Route::Match => sent(&MatchSessions::new("name").with_extension(true)),
+        Route::Interrupt(kernel) => sent(&Interrupt::new(id(kernel))),
+        Route::KeepAlive(kernel) => sent(&KeepAlive::new(id(kernel)).with_extension(true)),
+        Route::Logs(kernel) => sent(&Logs::new(id(kernel)).with_extension(true)),
+        Route::ListFiles(kernel) => sent(&ListFiles::new(id(kernel), ".").with_extension(true)),
+        Route::Download(kernel) => {
+            let files = vec!["file".to_owned()];
+            sent(&Download::new(id(kernel), files).with_extension(true))
+        }
+        Route::DownloadSingle(kernel) => {
+            sent(&DownloadSingle::new(id(kernel), "file").with_extension(true))
         }
         Route::Terminal(kernel) => OpenTerminal::new(id(kernel))
             .request(&signer(), at(1_498_699_425))
