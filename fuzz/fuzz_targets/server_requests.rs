@@ -182,8 +182,13 @@ fn check_create(request: &CreateRequest) {
 
 fn check_execute(request: &ExecuteRequest, length: usize) {
     let sent = match request {
-        ExecuteRequest::Query { code, .. } => {
-            sent(&Execute::start(kernel(), ExecuteMode::query(code.as_str())))
+        ExecuteRequest::Query {
+            code,
+            is_final,
+            echoes,
+        } => {
+            let start = Execute::start(kernel(), ExecuteMode::query(code.as_str()));
+            sent(&start.with_final(*is_final).with_echo(*echoes))
         }
         ExecuteRequest::Batch { code, steps } => {
             let step = |step: &Step| match step {
