@@ -223,7 +223,7 @@ impl Worker {
                 let content = json!({"status": "ok", "comms": {}});
                 self.reply(request, "comm_info_reply", content).await;
             }
-            // There is nobody at the other end.
+            // No comm can be opened here, so it is closed at once.
             "comm_open" => {
                 let content = json!({"comm_id": request.content["comm_id"], "data": {}});
                 self.publish(request, "comm_close", content).await;

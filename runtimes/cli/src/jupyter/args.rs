@@ -51,9 +51,9 @@ pub(super) struct PlaceArgs {
 
 /// Tell Jupyter of kernels: one for each language of the gateway, or for those that are named.
 ///
-/// The kernels use the gateway of the profile that is named here, or, without one, that of the settings and variables
-/// (SORNA_ENDPOINT and so on) of whoever starts Jupyter. No keys are written anywhere. A kernel of the same name that this command has
-/// installed before is replaced.
+/// The kernels use the gateway of the profile that is named here. Without one, they use that of the variables (SORNA_ENDPOINT and so
+/// on) with which Jupyter is started, or of the default profile. No keys are written anywhere. A kernel that this command has installed
+/// before is replaced by one of the same name.
 ///
 /// Exit code: 0; 1 if the gateway could not be asked, or a file not written; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]

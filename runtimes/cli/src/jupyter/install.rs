@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{self, PathBuf};
 
 use serde_json::json;
-use sorna::{Dialect, LanguageInfo};
+use sorna::Dialect;
 use sorna_jupyter::language::Language;
 use sorna_jupyter::spec::{Installed, Place, Spec, is_name, name_of};
 
@@ -88,7 +88,7 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
         }
     }
     if !is_local && globals.profile.is_none() {
-        reporter.advice("The kernels use the gateway of whoever starts Jupyter: its variables (SORNA_ENDPOINT and so on), or the default profile of its settings file. To fix one, use --profile.");
+        reporter.advice("The kernels use the gateway of the variables (SORNA_ENDPOINT and so on) with which Jupyter is started, or of the default profile. To choose a gateway now, use --profile.");
     }
     Ok(Exit::SUCCESS)
 }
@@ -117,17 +117,13 @@ fn all_languages(
     let langs: Vec<_> = languages
         .into_iter()
         .filter(|it| it.available || are_images)
-        .map(known_as)
+        .map(|language| language.name)
         .collect();
     if langs.is_empty() {
         reporter.fail("the gateway has no languages");
         return Ok(Err(Exit::FAILURE));
     }
     Ok(Ok(langs))
-}
-
-fn known_as(language: LanguageInfo) -> String {
-    language.name
 }
 
 /// The name of the kernel, for programs.

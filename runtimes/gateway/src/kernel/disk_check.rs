@@ -97,7 +97,7 @@ impl Kernel {
         if found.bytes / 2 > limit.bytes.saturating_add(HOPELESS.0 / 2) {
             return DiskCheck::Hopeless(exceeded);
         }
-        // A program goes on writing until it is killed, and that is not what the next one adds.
+        // A program writes on until it is killed. The next program must not be killed for that.
         if looked.killed.is_some_and(|killed| killed != kills) {
             looked.killed = None;
             looked.least = Some(found);

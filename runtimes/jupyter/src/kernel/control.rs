@@ -22,7 +22,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Answers until somebody asks for the end.
+    /// Answers requests until one asks the kernel to end.
     pub(super) async fn attend(mut self, mut orders: UnboundedReceiver<Request>) -> Stop {
         while let Some(request) = orders.recv().await {
             self.iopub.state(&request, "busy").await;

@@ -25,7 +25,7 @@ enum Answer {
     Text(String),
     /// The user has interrupted.
     Interrupt,
-    /// Nobody is there to answer.
+    /// The client cannot be asked.
     Nobody,
 }
 
