@@ -139,6 +139,8 @@ pub(crate) struct State {
     pub(crate) may_go_on: bool,
     /// Whether the program went on without that input, which the client has not been told.
     pub(crate) withdrawn: bool,
+    /// How much input was taken from clients that the driver has not passed on yet. What a program asks for meanwhile, it gets.
+    pub(crate) inputs_under_way: u32,
     /// Whether it exceeds a limit, and is about to be killed.
     pub(crate) exceeding: bool,
     /// Whether an interpreter has ended by itself.
@@ -196,6 +198,7 @@ impl Shared {
                 asked: false,
                 may_go_on: false,
                 withdrawn: false,
+                inputs_under_way: 0,
                 exceeding: false,
                 has_lost_interpreter: false,
                 kills: 0,
@@ -226,6 +229,22 @@ impl Shared {
         state.used = Instant::now();
         drop(state);
         self.to_client.notify_waiters();
+    }
+
+    /// Notes that the program waits for input, and asks the client for it, unless that has just sent some.
+    pub(crate) fn wait_for_input(&self, echo: Echo) {
+        if self.lock().inputs_under_way == 0 {
+            self.enter(Phase::WaitingInput {
+                echo,
+                reported: false,
+            });
+        }
+    }
+
+    /// Notes that input of a client is being passed on. What is asked for from now on is something else.
+    pub(crate) fn passes_on_input(&self) {
+        let mut state = self.lock();
+        state.inputs_under_way = state.inputs_under_way.saturating_sub(1);
     }
 
     /// Notes that the program no longer waits for input.
@@ -290,15 +309,10 @@ impl State {
                 Intent::Continue
             }
             // Empty input counts, too: the user just pressed return.
-            (Phase::WaitingInput { reported: true, .. }, _) => {
-                self.phase = Phase::Running;
-                Intent::Input(input)
-            }
+            (Phase::WaitingInput { reported: true, .. }, _) => self.take_input(input),
             // The program has gone on: this is typed ahead.
             (Phase::Running | Phase::WaitingInput { .. }, _) if self.withdrawn => {
-                self.phase = Phase::Running;
-                self.withdrawn = false;
-                Intent::Input(input)
+                self.take_input(input)
             }
             // The run ended without the input that it had asked for. This request brings that
             // input, which must never be run as code.
@@ -348,13 +362,20 @@ impl State {
         let may_wait = self.withdrawn && self.phase == Phase::Running;
         // Too late for the program that has asked, but not for another one with the same input.
         if self.asked && matches!(self.phase, Phase::Ended(_)) && !input.is_nothing() {
+            self.inputs_under_way += 1;
             return Intent::Input(input);
         }
         if (!waits && !may_wait) || input.is_nothing() {
             return Intent::Continue;
         }
+        self.take_input(input)
+    }
+
+    /// Takes input for a run.
+    fn take_input(&mut self, input: Input) -> Intent {
         self.phase = Phase::Running;
         self.withdrawn = false;
+        self.inputs_under_way += 1;
         Intent::Input(input)
     }
 
@@ -704,6 +725,23 @@ mod tests {
         );
         let intent = shared.lock().begin(text(""), None);
         assert!(matches!(intent, Ok(Intent::Input(line)) if line == text("")));
+    }
+
+    #[test]
+    fn a_program_that_asks_while_input_is_under_way_gets_that() {
+        let shared = shared();
+        let _ = shared.lock().begin(text("code"), snippet());
+        shared.wait_for_input(Echo::All);
+        assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));
+        // The program goes on, and asks again just when its client answers.
+        shared.withdraw();
+        let intent = shared.lock().begin(text("x"), None);
+        assert!(matches!(intent, Ok(Intent::Input(_))));
+        shared.wait_for_input(Echo::All);
+        assert_eq!(status(&shared, false), None);
+        shared.passes_on_input();
+        shared.wait_for_input(Echo::All);
+        assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));
     }
 
     #[test]

@@ -202,7 +202,7 @@ class Link:
             self.number += 1
             number = self.number
         waiting = self.waiting
-        slot = waiting[number] = [arrived, None]
+        slot = waiting[number] = [arrived, None, kind]
         try:
             hidden = b"true" if password else b"false"
             self.send(kind, b'{"id": %d, "password": %b}' % (number, hidden))
@@ -315,12 +315,20 @@ class Link:
         else:
             asked, _, reply = message.partition(b"\n")
             # There is no slot if a signal handler ended the wait.
-            slot = self.waiting.get(int(asked))
+            number_asked = int(asked)
+            slot = self.waiting.get(number_asked)
+            if slot is None and kind == b"i":
+                # The program gave up waiting just when the answer came. If it has asked again, it is the answer to that.
+                for other, its_slot in list(self.waiting.items()):
+                    if its_slot[2] == b"i":
+                        slot, number_asked = its_slot, other
+                        self.send(b"n", b'{"id": %d}' % other)
+                        break
             if slot is not None:
                 slot[1] = reply
                 if slot[0].locked():
                     slot[0].release()
-                self.waiting.pop(int(asked), None)
+                self.waiting.pop(number_asked, None)
             elif kind == b"i":
                 self.passed = number
                 self.keep(reply)
@@ -686,22 +694,21 @@ class Kernel:
         """Does one job after another, and returns the exit code of the last one. This is the main thread."""
         while True:
             try:
-                job = jobs.current()
-                job.begun = True
-                if job.kind in (b"x", b"f"):
-                    job.status = self.run(job)
-                else:
-                    import json
-
-                    import sorna_complete
-
-                    message = json.loads(job.message)
-                    found = sorna_complete.find(self.main.__dict__, message)
-                    reply = {"id": message["id"], "found": found}
-                    self.link.send(b"c", json.dumps(reply).encode())
+                return self.work_until_interrupted(jobs)
             except BaseException as error:
-                # A signal handler of the program, outside of any snippet.
+                # A signal handler of the program, at one of the few points at which nothing else catches what it raises:
+                # at the start of a function, or where a loop goes back.
                 _quietly(lambda: self.report(error))
+
+    def work_until_interrupted(self, jobs):
+        """As `work`. May be called again if interrupted."""
+        while True:
+            if not (jobs.pending and jobs.pending[0].begun):
+                try:
+                    self.do(jobs.current())
+                except BaseException as error:
+                    # A signal handler of the program, outside of any snippet.
+                    _quietly(lambda: self.report(error))
             if jobs.pending and jobs.pending[0].begun and jobs.pending[0].kind == b"f":
                 status, is_idle = jobs.pending[0].status, not jobs.pending[0].message
                 # The module is to be the interpreter's alone, which takes it apart now.
@@ -712,6 +719,20 @@ class Kernel:
             while jobs.pending and jobs.pending[0].begun:
                 _quietly(jobs.done)
 
+    def do(self, job):
+        """Does what is wanted once, however it ends."""
+        job.begun = True
+        if job.kind in (b"x", b"f"):
+            job.status = self.run(job)
+            return
+        import json
+
+        import sorna_complete
+
+        message = json.loads(job.message)
+        found = sorna_complete.find(self.main.__dict__, message)
+        reply = {"id": message["id"], "found": found}
+        self.link.send(b"c", json.dumps(reply).encode())
 
     def leave(self):
         """Ends the process faster than the interpreter does, where only objects have something to do at its end."""

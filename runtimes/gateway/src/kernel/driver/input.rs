@@ -187,10 +187,7 @@ impl Driver {
         state.may_go_on = matches!(request, InputRequest::Poll { .. }) || state.client_looks();
         drop(state);
         self.finish_characters();
-        self.shared.enter(Phase::WaitingInput {
-            echo,
-            reported: false,
-        });
+        self.shared.wait_for_input(echo);
     }
 
     /// Forgets that a program waits for input which has been interrupted.
@@ -228,6 +225,7 @@ impl Driver {
 
     /// Passes the client's input on.
     pub(super) fn give_input(&mut self, input: Input) {
+        self.shared.passes_on_input();
         self.resume_clock();
         // A single Ctrl-D stands for the end of input.
         let ends = matches!(&input, Input::Text(text) if text == "\u{4}");
