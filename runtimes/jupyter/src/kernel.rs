@@ -1,72 +1,41 @@
-//! The kernel that Jupyter starts: it answers requests, and runs cells in a kernel of a gateway.
+//! The kernel that Jupyter starts, over ZeroMQ.
 
-mod control;
-mod inspect;
-mod remote;
-mod run;
+mod connection;
+mod error;
+mod seal;
 mod watch;
+mod wire;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use sorna::KernelSpec;
 use sorna::tokio::Client;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::completion::{Completions, Cursor};
-use crate::connection::Connection;
-use crate::error::StartError;
-use crate::history::History;
-use crate::language::Language;
-use crate::message::{Message, PROTOCOL, Request, Seal};
-use crate::wire::{Arrivals, Published, Replies, open};
-use control::{Control, Stop};
-use remote::Remote;
+pub use crate::engine::Completeness;
+use crate::engine::Engine;
+pub use connection::Connection;
+pub use error::StartError;
+use seal::Seal;
 
 /// How long to wait for the last messages to be taken: nothing tells when they were.
 const LINGER: Duration = Duration::from_millis(50);
-/// How long the gateway has to destroy the kernel.
-const FAREWELL: Duration = Duration::from_secs(4);
-
-/// Whether code is whole, as far as its text says that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Completeness {
-    /// It is.
-    Complete,
-    /// More is to come.
-    Incomplete,
-    /// Nothing is known of this language.
-    Unknown,
-}
 
 /// A kernel: call [`serve`](Self::serve).
 #[derive(Debug)]
-pub struct Kernel {
-    client: Client,
-    spec: KernelSpec,
-    language: Language,
-    judge: fn(&str, &str) -> Completeness,
-}
+pub struct Kernel(Engine);
 
 impl Kernel {
     /// One whose cells run in a kernel of this language, or with these limits, that `client` creates when this one starts, and
     /// destroys when it ends.
     #[must_use]
     pub fn new(client: Client, spec: KernelSpec) -> Self {
-        let language = Language::of(spec.language());
-        Self {
-            client,
-            spec,
-            language,
-            judge: |_, _| Completeness::Unknown,
-        }
+        Self(Engine::new(client, spec))
     }
 
     /// With what judges whether code of a language is whole, by the name of the language.
     #[must_use]
-    pub fn with_judge(mut self, judge: fn(&str, &str) -> Completeness) -> Self {
-        self.judge = judge;
-        self
+    pub fn with_judge(self, judge: fn(&str, &str) -> Completeness) -> Self {
+        Self(self.0.with_judge(judge))
     }
 
     /// As [`serve`](Self::serve), on this thread.
@@ -90,222 +59,13 @@ impl Kernel {
     /// See [`StartError`]. What is wrong with the gateway is no error of this: cells show it, and the next one tries again.
     pub async fn serve(self, connection: Connection) -> Result<(), StartError> {
         let session = sorna::random_token().to_string();
-        let (shell, requests) = unbounded_channel();
-        let (control, orders) = unbounded_channel();
-        let (stdin, answers) = unbounded_channel();
-        let arrivals = Arrivals {
-            shell,
-            control,
-            stdin,
-        };
         let mut ends = watch::Ends::new()?;
         let seal = Seal::new(&connection.key, session);
-        let wire = open(&connection.address, seal, arrivals)
+        let link = wire::open(&connection.address, seal)
             .await
             .map_err(StartError::Bind)?;
-        let (interrupt, interrupts) = unbounded_channel();
-        let control = Control {
-            replies: wire.control,
-            iopub: wire.iopub.clone(),
-            info: info(&self.language),
-            interrupt,
-        };
-        wire.iopub
-            .send(Message::new(
-                "status",
-                json!({"execution_state": "starting"}),
-            ))
-            .await;
-        let mut worker = Worker {
-            remote: Remote::new(self.client, self.spec),
-            info: control.info.clone(),
-            language: self.language,
-            judge: self.judge,
-            replies: wire.shell,
-            stdin: wire.stdin,
-            iopub: wire.iopub,
-            requests,
-            waiting: Vec::new(),
-            answers,
-            interrupts,
-            count: 0,
-            history: History::default(),
-        };
-        worker.remote.begin();
-        let stop = tokio::select! {
-            stop = control.attend(orders) => stop,
-            () = ends.wait() => Stop::default(),
-            () = worker.attend() => Stop::default(),
-        };
-        worker.close(stop).await;
-        Ok(())
-    }
-}
-
-/// The content of a reply to `kernel_info_request`.
-fn info(language: &Language) -> Value {
-    let version = env!("CARGO_PKG_VERSION");
-    let title = language.title();
-    json!({
-        "status": "ok",
-        "protocol_version": PROTOCOL,
-        "implementation": "sorna",
-        "implementation_version": version,
-        "language_info": language.info(),
-        "banner": format!("Sorna {version}: {title}"),
-        "help_links": [],
-        "debugger": false,
-        "supported_features": [],
-    })
-}
-
-/// Carries out the requests of the shell socket, one after the other.
-struct Worker {
-    remote: Remote,
-    info: Value,
-    language: Language,
-    judge: fn(&str, &str) -> Completeness,
-    replies: Replies,
-    stdin: Replies,
-    iopub: Published,
-    requests: UnboundedReceiver<Request>,
-    /// Those that were taken out of the queue, the next one last.
-    waiting: Vec<Request>,
-    answers: UnboundedReceiver<Request>,
-    interrupts: UnboundedReceiver<()>,
-    /// The number of the last cell.
-    count: u64,
-    history: History,
-}
-
-impl Worker {
-    async fn attend(&mut self) {
-        loop {
-            let request = match self.waiting.pop() {
-                Some(request) => request,
-                None => match self.requests.recv().await {
-                    Some(request) => request,
-                    None => return,
-                },
-            };
-            self.carry_out(&request).await;
-        }
-    }
-
-    async fn publish(&self, request: &Request, kind: &'static str, content: Value) {
-        self.iopub.child(request, kind, content).await;
-    }
-
-    async fn reply(&mut self, request: &Request, kind: &'static str, content: Value) {
-        self.replies.send(request.child(kind, content)).await;
-    }
-
-    async fn carry_out(&mut self, request: &Request) {
-        self.iopub.state(request, "busy").await;
-        match request.kind() {
-            "execute_request" => self.execute(request).await,
-            "kernel_info_request" => {
-                let info = self.info.clone();
-                self.reply(request, "kernel_info_reply", info).await;
-            }
-            "complete_request" => self.complete(request).await,
-            "inspect_request" => self.inspect(request).await,
-            "is_complete_request" => {
-                let content = self.is_complete(request.text("code"));
-                self.reply(request, "is_complete_reply", content).await;
-            }
-            "history_request" => {
-                let history = self.history.reply(&request.content);
-                let content = json!({"status": "ok", "history": history});
-                self.reply(request, "history_reply", content).await;
-            }
-            "comm_info_request" => {
-                let content = json!({"status": "ok", "comms": {}});
-                self.reply(request, "comm_info_reply", content).await;
-            }
-            // No comm can be opened here, so it is closed at once.
-            "comm_open" => {
-                let content = json!({"comm_id": request.content["comm_id"], "data": {}});
-                self.publish(request, "comm_close", content).await;
-            }
-            _ => {}
-        }
-        self.iopub.state(request, "idle").await;
-    }
-
-    fn is_complete(&self, code: &str) -> Value {
-        match (self.judge)(&self.language.name, code) {
-            Completeness::Complete => json!({"status": "complete"}),
-            Completeness::Incomplete => json!({"status": "incomplete", "indent": indent(code)}),
-            Completeness::Unknown => json!({"status": "unknown"}),
-        }
-    }
-
-    async fn complete(&mut self, request: &Request) {
-        let code = request.text("code").to_owned();
-        let cursor = Cursor::at(&code, request.position());
-        let candidates = tokio::select! {
-            candidates = self.remote.complete(&cursor) => candidates,
-            _ = self.interrupts.recv() => Vec::new(),
-        };
-        let found = Completions::of(&cursor, candidates);
-        let kinds = found.matches.iter().zip(&found.are_functions);
-        let kinds: Vec<_> = kinds
-            .map(|(text, is_function)| {
-                let kind = if *is_function { "function" } else { "" };
-                json!({"text": text, "type": kind, "start": found.start, "end": found.end})
-            })
-            .collect();
-        let content = json!({
-            "status": "ok",
-            "matches": found.matches,
-            "cursor_start": found.start,
-            "cursor_end": found.end,
-            "metadata": {"_jupyter_types_experimental": kinds},
-        });
-        self.reply(request, "complete_reply", content).await;
-    }
-
-    /// Ends all that it has begun.
-    async fn close(mut self, stop: Stop) {
-        let farewell = tokio::time::timeout(FAREWELL, self.remote.close());
-        if let Err(error) = farewell.await.unwrap_or(Ok(())) {
-            eprintln!("sorna: the kernel could not be destroyed: {error}");
-        }
-        if let Some((request, mut replies)) = stop.asked {
-            let content = json!({"status": "ok", "restart": request.flag("restart", false)});
-            let reply = request.child("shutdown_reply", content.clone());
-            replies.send(reply).await;
-            self.publish(&request, "shutdown_reply", content).await;
-            self.iopub.state(&request, "idle").await;
-        }
+        let _sockets = self.0.serve(link, ends.wait()).await;
         tokio::time::sleep(LINGER).await;
-    }
-}
-
-/// The white space with which the next line of unfinished code begins.
-fn indent(code: &str) -> String {
-    let last = code
-        .trim_end_matches('\n')
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default();
-    let is_space = |c: &char| matches!(c, ' ' | '\t');
-    let mut indent: String = last.chars().take_while(is_space).collect();
-    if last.trim_end().ends_with([':', '{', '(', '[']) {
-        indent.push_str("    ");
-    }
-    indent
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_line_is_indented_as_code_is() {
-        assert_eq!(indent("def f():"), "    ");
-        assert_eq!(indent("if x:\n    y = 1\n"), "    ");
-        assert_eq!(indent("x = 'a"), "");
+        Ok(())
     }
 }

@@ -15,9 +15,7 @@ pub mod bundle;
 pub mod cell;
 pub mod completion;
 #[cfg(feature = "kernel")]
-mod connection;
-#[cfg(feature = "kernel")]
-mod error;
+mod engine;
 pub mod history;
 #[cfg(feature = "kernel")]
 pub mod kernel;
@@ -26,10 +24,6 @@ pub mod language;
 mod message;
 pub mod spec;
 pub mod traceback;
-#[cfg(feature = "kernel")]
-mod wire;
 
 #[cfg(feature = "kernel")]
-pub use connection::Connection;
-#[cfg(feature = "kernel")]
-pub use error::StartError;
+pub use kernel::{Connection, StartError};

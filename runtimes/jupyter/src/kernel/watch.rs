@@ -7,7 +7,7 @@ use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::error::StartError;
+use super::error::StartError;
 
 /// How often to look for the parent where the system does not tell of its end.
 const PAUSE: Duration = Duration::from_millis(500);

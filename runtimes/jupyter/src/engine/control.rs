@@ -1,29 +1,34 @@
-//! The control socket, which is attended whatever the shell socket is busy with.
+//! The control channel, which is attended whatever the shell channel is busy with.
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use super::link::{Published, Replies};
 use crate::message::Request;
-use crate::wire::{Published, Replies};
 
 /// The end.
-#[derive(Default)]
-pub(super) struct Stop {
+pub(super) struct Stop<R> {
     /// Who has asked for it, and where the reply goes.
-    pub(super) asked: Option<(Request, Replies)>,
+    pub(super) asked: Option<(Request, R)>,
+}
+
+impl<R> Default for Stop<R> {
+    fn default() -> Self {
+        Self { asked: None }
+    }
 }
 
 /// What it needs.
-pub(super) struct Control {
-    pub(super) replies: Replies,
+pub(super) struct Control<R> {
+    pub(super) replies: R,
     pub(super) iopub: Published,
     pub(super) info: Value,
     pub(super) interrupt: UnboundedSender<()>,
 }
 
-impl Control {
+impl<R: Replies> Control<R> {
     /// Answers requests until one asks the kernel to end.
-    pub(super) async fn attend(mut self, mut orders: UnboundedReceiver<Request>) -> Stop {
+    pub(super) async fn attend(mut self, mut orders: UnboundedReceiver<Request>) -> Stop<R> {
         while let Some(request) = orders.recv().await {
             self.iopub.state(&request, "busy").await;
             let reply = match request.kind() {

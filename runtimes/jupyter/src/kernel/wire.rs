@@ -4,55 +4,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
-use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
+use serde_json::json;
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use zeromq::{
     RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend,
     XPubSocket, ZmqError,
 };
 
-use crate::connection::Address;
-use crate::message::{Message, Request, Seal};
+use super::connection::Address;
+use super::seal::Seal;
+use crate::engine::{Arrivals, Link, Published, Replies};
+use crate::message::{Message, Request};
 
-/// How many messages wait for their subscribers before who makes them waits.
-const WAITING: usize = 64;
 /// How long to wait after a socket has failed without a message.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Where replies go on one of the sockets that have requests.
-pub(crate) struct Replies {
+pub(super) struct Router {
     socket: RouterSendHalf,
     seal: Arc<Seal>,
 }
 
-impl Replies {
-    /// Sends a message to whom its identities name. Returns whether there is such a client: if not, nobody misses it.
-    pub(crate) async fn send(&mut self, message: Message) -> bool {
+impl Replies for Router {
+    async fn send(&mut self, message: Message) -> bool {
         self.socket.send(self.seal.close(message)).await.is_ok()
     }
 }
 
-/// The ends of the sockets that a kernel uses.
-pub(crate) struct Wire {
-    pub(crate) shell: Replies,
-    pub(crate) control: Replies,
-    pub(crate) stdin: Replies,
-    pub(crate) iopub: Published,
-}
-
-/// Where requests go.
-pub(crate) struct Arrivals {
-    pub(crate) shell: UnboundedSender<Request>,
-    pub(crate) control: UnboundedSender<Request>,
-    pub(crate) stdin: UnboundedSender<Request>,
-}
-
 /// Binds the sockets, and serves them in the background.
-pub(crate) async fn open(
-    address: &Address,
-    seal: Seal,
-    arrivals: Arrivals,
-) -> Result<Wire, ZmqError> {
+pub(super) async fn open(address: &Address, seal: Seal) -> Result<Link<Router>, ZmqError> {
+    let (arrivals, requests) = Arrivals::new();
     let seal = Arc::new(seal);
     let mut heartbeat = RepSocket::new();
     heartbeat.bind(&address.of(address.hb_port)).await?;
@@ -62,13 +43,14 @@ pub(crate) async fn open(
     let control = serve(address.of(address.control_port), &seal, arrivals.control).await?;
     let stdin = serve(address.of(address.stdin_port), &seal, arrivals.stdin).await?;
     tokio::spawn(beat(heartbeat));
-    let (published, to_publish) = channel(WAITING);
+    let (published, to_publish) = Published::new();
     tokio::spawn(publish(iopub, to_publish, seal));
-    Ok(Wire {
+    Ok(Link {
+        requests,
         shell,
         control,
         stdin,
-        iopub: Published(published),
+        iopub: published,
     })
 }
 
@@ -77,12 +59,12 @@ async fn serve(
     endpoint: String,
     seal: &Arc<Seal>,
     requests: UnboundedSender<Request>,
-) -> Result<Replies, ZmqError> {
+) -> Result<Router, ZmqError> {
     let mut socket = RouterSocket::new();
     socket.bind(&endpoint).await?;
     let (replies, received) = socket.split();
     tokio::spawn(receive(received, Arc::clone(seal), requests));
-    Ok(Replies {
+    Ok(Router {
         socket: replies,
         seal: Arc::clone(seal),
     })
@@ -117,29 +99,6 @@ async fn receive(mut socket: RouterRecvHalf, seal: Arc<Seal>, requests: Unbounde
     }
 }
 
-/// Where messages for all clients go.
-#[derive(Clone)]
-pub(crate) struct Published(Sender<Message>);
-
-impl Published {
-    /// Sends a message to all clients. Waits while they are slower than what is sent.
-    pub(crate) async fn send(&self, message: Message) {
-        let topic = Bytes::from(format!("kernel.{}", message.kind()));
-        let _ = self.0.send(message.to(vec![topic])).await;
-    }
-
-    /// The same of a request's state.
-    pub(crate) async fn state(&self, request: &Request, state: &str) {
-        let content = json!({"execution_state": state});
-        self.send(request.child("status", content)).await;
-    }
-
-    /// The same of what follows from a request.
-    pub(crate) async fn child(&self, request: &Request, kind: &'static str, content: Value) {
-        self.send(request.child(kind, content)).await;
-    }
-}
-
 /// Sends messages to all subscribers, and a greeting to each new one, so that it knows from when on it misses nothing.
 async fn publish(mut iopub: XPubSocket, mut messages: Receiver<Message>, seal: Arc<Seal>) {
     loop {
@@ -160,7 +119,10 @@ async fn publish(mut iopub: XPubSocket, mut messages: Receiver<Message>, seal: A
                 }
             },
             message = messages.recv() => match message {
-                Some(message) => message,
+                Some(message) => {
+                    let topic = Bytes::from(format!("kernel.{}", message.kind));
+                    message.to(vec![topic])
+                }
                 None => return,
             },
         };

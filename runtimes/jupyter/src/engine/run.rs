@@ -7,6 +7,7 @@ use sorna::tokio::{Execution, Kernel};
 use sorna::{Error, ExecutionEvent, ExecutionResult};
 
 use super::Worker;
+use super::link::Replies;
 use super::remote::chain;
 use crate::cell::{Cell, End, Output};
 use crate::message::Request;
@@ -37,7 +38,7 @@ struct Running<'r> {
     is_silent: bool,
 }
 
-impl Worker {
+impl<R: Replies> Worker<R> {
     pub(super) async fn execute(&mut self, request: &Request) {
         let code = request.text("code").to_owned();
         let is_silent = request.flag("silent", false);

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::Worker;
+use super::link::Replies;
 use crate::cell::text;
 use crate::completion::Cursor;
 use crate::message::Request;
@@ -41,7 +42,7 @@ elif callable(value) or inspect.ismodule(value):
     print("Docstring:\n" + (inspect.getdoc(value) or "<none>"))
 "#;
 
-impl Worker {
+impl<R: Replies> Worker<R> {
     pub(super) async fn inspect(&mut self, request: &Request) {
         let code = request.text("code").to_owned();
         let name = Cursor::at(&code, request.position()).name();

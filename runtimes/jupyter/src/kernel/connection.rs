@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::error::StartError;
+use super::error::StartError;
 
 /// Where Jupyter wants a kernel to be, and what signs its messages.
 #[derive(Clone, Deserialize)]

@@ -1,0 +1,174 @@
+//! Messages as they are on the wire of ZeroMQ: their parts, and their signatures.
+
+use std::fmt;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeromq::ZmqMessage;
+
+use crate::message::{EMPTY, Message, Request, Stamp};
+
+/// What is between the identities and the signed parts.
+const DELIMITER: &[u8] = b"<IDS|MSG>";
+/// The parts that are signed: header, header of the parent, metadata, content.
+const PARTS: usize = 4;
+
+/// Signs messages, and checks signatures.
+pub(super) struct Seal {
+    /// `None` if nothing is signed, as an empty key says.
+    key: Option<Hmac<Sha256>>,
+    stamp: Stamp,
+}
+
+impl Seal {
+    pub(super) fn new(key: &str, session: String) -> Self {
+        let key = (!key.is_empty()).then(|| {
+            let key = Hmac::new_from_slice(key.as_bytes());
+            key.expect("a key may have any length")
+        });
+        Self {
+            key,
+            stamp: Stamp::new(session),
+        }
+    }
+
+    fn signed<'p>(&self, parts: impl IntoIterator<Item = &'p Bytes>) -> Option<Hmac<Sha256>> {
+        let mut key = self.key.clone()?;
+        for part in parts {
+            key.update(part);
+        }
+        Some(key)
+    }
+
+    /// Puts a message into parts.
+    pub(super) fn close(&self, message: Message) -> ZmqMessage {
+        let header = self.stamp.header(message.kind);
+        let parts: [Bytes; PARTS] = [
+            header.to_string().into(),
+            message.parent,
+            Bytes::from_static(EMPTY),
+            message.content.to_string().into(),
+        ];
+        let signature = match self.signed(&parts) {
+            Some(signed) => {
+                let mut text = [0; 64];
+                let code = signed.finalize().into_bytes();
+                let text = base16ct::lower::encode(&code, &mut text);
+                text.map_or_else(|_| Bytes::new(), Bytes::copy_from_slice)
+            }
+            None => Bytes::new(),
+        };
+        let mut all = message.identities;
+        all.extend([Bytes::from_static(DELIMITER), signature]);
+        all.extend(parts);
+        ZmqMessage::try_from(all).expect("there are parts")
+    }
+
+    /// Reads a message; `None` if it is none, or its signature is wrong.
+    pub(super) fn open(&self, parts: ZmqMessage) -> Option<Request> {
+        let mut identities = parts.into_vec();
+        let delimiter = identities.iter().position(|part| part == DELIMITER)?;
+        let parts = identities.split_off(delimiter);
+        // What follows these are buffers, which are not signed, and not used.
+        let [_, signature, header, parent, metadata, content, ..] = &*parts else {
+            return None;
+        };
+        if let Some(signed) = self.signed([header, parent, metadata, content]) {
+            let mut code = [0; 32];
+            let code = base16ct::lower::decode(signature, &mut code).ok()?;
+            // In constant time.
+            signed.verify_slice(code).ok()?;
+        }
+        Request::read(identities, header, content)
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seal").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn parts(seal: &Seal) -> Vec<Bytes> {
+        let message = Message::new("execute_request", json!({"code": "1", "cursor_pos": 3}));
+        seal.close(message.to(vec![Bytes::from_static(b"client")]))
+            .into_vec()
+    }
+
+    fn read(seal: &Seal, parts: Vec<Bytes>) -> Option<Request> {
+        seal.open(ZmqMessage::try_from(parts).ok()?)
+    }
+
+    #[test]
+    fn what_is_signed_with_the_key_is_read() {
+        for key in ["a key", ""] {
+            let seal = Seal::new(key, "s".to_owned());
+            let request = read(&seal, parts(&seal)).unwrap();
+            assert_eq!(
+                (request.kind(), request.text("code"), request.position()),
+                ("execute_request", "1", 3)
+            );
+            let reply = seal
+                .close(request.child("execute_reply", json!({})))
+                .into_vec();
+            assert_eq!(
+                (&reply[0][..], &reply[4]),
+                (&b"client"[..], &request.header)
+            );
+        }
+    }
+
+    #[test]
+    fn signatures_are_those_of_jupyter() {
+        let seal = Seal::new("key", "s".to_owned());
+        let mut parts: Vec<Bytes> = vec![Bytes::from_static(DELIMITER), Bytes::new()];
+        for part in [r#"{"msg_type":"x"}"#, "{}", "{}", "{}"] {
+            parts.push(Bytes::from_static(part.as_bytes()));
+        }
+        // By `hmac.new(b"key", b'{"msg_type":"x"}{}{}{}', "sha256").hexdigest()` of Python.
+        parts[1] =
+            Bytes::from_static(b"2282ffffd6e72182b2147b922df4101295f0e2d918c7acf0eeda19c870533a00");
+        assert_eq!(read(&seal, parts.clone()).unwrap().kind(), "x");
+        parts[5] = Bytes::from_static(b"{ }");
+        assert!(read(&seal, parts).is_none());
+    }
+
+    #[test]
+    fn anything_else_is_not() {
+        let seal = Seal::new("a key", "s".to_owned());
+        let whole = parts(&seal);
+        assert!(read(&Seal::new("another", "s".to_owned()), whole.clone()).is_none());
+        for number in 1..whole.len() {
+            assert!(
+                read(&seal, whole[..number].to_vec()).is_none(),
+                "{number} parts"
+            );
+            let mut changed = whole.clone();
+            changed[number] = Bytes::from_static(b"\xff");
+            assert!(read(&seal, changed).is_none(), "part {number}");
+        }
+        // Signed, and not what it must be.
+        let open = Seal::new("", "s".to_owned());
+        for (part, text) in [(3, "[]"), (3, "{"), (6, "{")] {
+            let mut changed = parts(&open);
+            changed[part] = Bytes::from_static(text.as_bytes());
+            assert!(read(&open, changed).is_none(), "part {part}: {text}");
+        }
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let shown = format!("{:?}", Seal::new("hidden", "s".to_owned()));
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
+}
