@@ -9,11 +9,13 @@ mod warm;
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sorna_core::Credentials;
 
 pub use self::level::{IsolationLevel, NetworkAccess};
+use crate::guest::Guest;
 use crate::kernel::{BoxProgram, LanguageTable};
 
 const KIB: u64 = 1024;
@@ -73,6 +75,7 @@ pub struct GatewayConfig {
     max_connections: usize,
     warm_kernels: Vec<(String, usize)>,
     warm_time: Duration,
+    guest: Option<Arc<dyn Guest>>,
 }
 
 impl Default for GatewayConfig {
@@ -118,6 +121,7 @@ impl Default for GatewayConfig {
             max_connections: 4096,
             warm_kernels: Vec::new(),
             warm_time: Duration::from_secs(10 * 60),
+            guest: None,
         }
     }
 }
@@ -374,6 +378,19 @@ impl GatewayConfig {
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
+    }
+
+    /// Has another API on the same port, at paths that the gateway does not know.
+    #[must_use]
+    pub fn with_guest(mut self, guest: Arc<dyn Guest>) -> Self {
+        self.guest = Some(guest);
+        self
+    }
+
+    /// The other API on the same port.
+    #[must_use]
+    pub fn guest(&self) -> Option<&Arc<dyn Guest>> {
+        self.guest.as_ref()
     }
 
     /// How many connections may be open at a time, terminals included.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ const FILES: u64 = 120;
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
+    /// For the guest of a gateway whose certificate is for other names than this machine has for itself.
+    inner: Option<(TcpListener, SocketAddr)>,
     credentials: Vec<Credentials>,
     keys: Arc<Keys>,
     withdrawals: UnboundedReceiver<Withdrawal>,
@@ -78,6 +81,10 @@ impl Gateway {
         // The usual 128 are full at once when many connect, and who then has to try again waits for a second.
         rustix::net::listen(&listener, WAITING).map_err(|error| listen(error.into()))?;
         let address = listener.local_addr().map_err(listen)?;
+        let inner = match config.guest().is_some() && is_encrypted(&config) {
+            true => Some(listen_within().map_err(StartError::System)?),
+            false => None,
+        };
         let mut credentials = config.credentials().to_vec();
         if credentials.is_empty() {
             credentials.push(random::credentials().map_err(StartError::System)?);
@@ -106,6 +113,7 @@ impl Gateway {
         Ok(Self {
             listener,
             address,
+            inner,
             credentials,
             keys,
             withdrawals,
@@ -130,6 +138,16 @@ impl Gateway {
             "http"
         };
         format!("{scheme}://{address}")
+    }
+
+    /// The URL for a [guest](crate::Guest) of this gateway, which is its client: that of [`endpoint`](Self::endpoint), but where that
+    /// is HTTPS, whose certificate may not be for this machine's address, HTTP on another port of the loopback device.
+    #[must_use]
+    pub fn inner_endpoint(&self) -> String {
+        match &self.inner {
+            Some((_, address)) => format!("http://{address}"),
+            None => self.endpoint(),
+        }
     }
 
     /// The key pairs that it accepts when it begins to serve, in the order of the configuration.
@@ -176,6 +194,13 @@ impl Gateway {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
         let listener =
             tokio::net::TcpListener::from_std(self.listener).map_err(StartError::System)?;
+        let within = match self.inner {
+            Some((within, _)) => {
+                let within = tokio::net::TcpListener::from_std(within);
+                Some(within.map_err(StartError::System)?)
+            }
+            None => None,
+        };
         let service = Service::new(
             &self.config,
             self.keys,
@@ -188,6 +213,13 @@ impl Gateway {
             let acceptor = acceptor(&self.config);
             let limits = http::ConnectionLimits::new(&self.config);
             let connections = http::serve(listener, acceptor, Arc::clone(&service), limits);
+            let inner = Arc::clone(&service);
+            let inner = pin!(async move {
+                match within {
+                    Some(within) => http::serve(within, Acceptor::Plain, inner, limits).await,
+                    None => std::future::pending().await,
+                }
+            });
             let idle = Arc::clone(&self.kernels).destroy_idle();
             let watch = Arc::clone(&self.kernels).watch();
             let disks = Arc::clone(&self.kernels).watch_disks();
@@ -200,6 +232,7 @@ impl Gateway {
             tokio::select! {
                 () = shutdown => {}
                 () = connections => {}
+                () = inner => {}
                 () = idle => {}
                 () = watch => {}
                 () = disks => {}
@@ -225,6 +258,14 @@ pub fn raise_open_files() {
     if let Err(error) = open_files::raise() {
         tracing::warn!(%error, "the limit on open files could not be raised");
     }
+}
+
+/// Listens for the guest alone, which is in this process.
+fn listen_within() -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 fn is_encrypted(config: &GatewayConfig) -> bool {

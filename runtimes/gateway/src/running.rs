@@ -24,6 +24,7 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 #[must_use = "the gateway stops when this is dropped"]
 pub struct RunningGateway {
     endpoint: String,
+    inner_endpoint: String,
     credentials: Vec<Credentials>,
     keys: GatewayKeys,
     isolation: Isolation,
@@ -48,6 +49,7 @@ impl Gateway {
 impl RunningGateway {
     fn start(gateway: Gateway) -> Result<Self, StartError> {
         let endpoint = gateway.endpoint();
+        let inner_endpoint = gateway.inner_endpoint();
         let credentials = gateway.credentials().to_vec();
         let keys = gateway.keys();
         let isolation = gateway.isolation();
@@ -74,6 +76,7 @@ impl RunningGateway {
             .map_err(StartError::System)?;
         Ok(Self {
             endpoint,
+            inner_endpoint,
             credentials,
             keys,
             isolation,
@@ -89,6 +92,12 @@ impl RunningGateway {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// As [`Gateway::inner_endpoint`].
+    #[must_use]
+    pub fn inner_endpoint(&self) -> &str {
+        &self.inner_endpoint
     }
 
     /// The configuration for a client: the endpoint, the first key pair, and the version of the API.

@@ -23,3 +23,4 @@ mod websocket;
 
 pub(crate) use connection::{Acceptor, ConnectionLimits, serve};
 pub(crate) use service::Service;
+pub(crate) use websocket::{Leave, Upgrade};

@@ -22,6 +22,7 @@ use super::web::Web;
 use super::websocket::Upgrade;
 use super::{backend_ai, head, sorna_v2};
 use crate::config::GatewayConfig;
+use crate::guest::{Admission, Guest, GuestUpgrade};
 use crate::kernels::Kernels;
 use crate::keys::{Keys, Withdrawal};
 
@@ -33,6 +34,7 @@ pub(crate) struct Service {
     room: Arc<Room>,
     rate_limiter: RateLimiter,
     web: Web,
+    guest: Option<Arc<dyn Guest>>,
 }
 
 /// A response, and what its sender may still send, if that was counted.
@@ -56,6 +58,7 @@ impl Service {
             room: Room::new(config.max_connections().min(Semaphore::MAX_PERMITS)),
             rate_limiter: RateLimiter::new(config.max_requests_per_window()),
             web: Web::new(is_encrypted, config.body_timeout()),
+            guest: config.guest().cloned(),
         }
     }
 
@@ -98,13 +101,24 @@ impl Service {
         let (mut parts, mut body) = request.into_parts();
         let upgrade = Upgrade::of(&mut parts.extensions);
         let dialect = dialect_of(&parts);
-        let answer = match (head::check(&parts), dialect) {
+        let checked = head::check(&parts);
+        let guest = match dialect {
+            Dialect::BackendAi if checked.is_ok() => self.guest(&parts),
+            _ => None,
+        };
+        let answer = match (checked, dialect) {
             (Err(problem), _) => Answer {
                 result: Err(problem),
                 allowance: None,
                 key: None,
             },
-            (_, Dialect::BackendAi) => self.backend_ai(&parts, &mut body, upgrade).await,
+            (_, Dialect::BackendAi) => match guest {
+                Some((guest, admission)) => {
+                    self.of_guest(guest, admission, &parts, &mut body, upgrade)
+                        .await
+                }
+                None => self.backend_ai(&parts, &mut body, upgrade).await,
+            },
             _ => self.sorna_v2(&parts, &mut body, upgrade).await,
         };
         // The connection can be reused only if the whole request has been read.
@@ -131,6 +145,58 @@ impl Service {
             key = answer.key,
         );
         with_length(response)
+    }
+
+    /// The guest, if this request is for it.
+    fn guest(&self, parts: &Parts) -> Option<(&dyn Guest, Admission)> {
+        let guest = self.guest.as_deref()?;
+        let (method, path) = (&parts.method, parts.uri.path());
+        let is_unknown = matches!(WebRoute::parse(method, path), Ok(None))
+            && SessionRoute::parse(method, path)
+                .is_err_and(|problem| problem.kind() == ProblemKind::UrlNotFound);
+        let admission = is_unknown.then(|| guest.receive(parts))?;
+        Some((guest, admission?))
+    }
+
+    /// Of another API.
+    async fn of_guest(
+        &self,
+        guest: &dyn Guest,
+        admission: Admission,
+        parts: &Parts,
+        body: &mut Incoming,
+        upgrade: Option<Upgrade>,
+    ) -> Answer {
+        let mut sender = None;
+        let response = async {
+            let key = match admission {
+                Admission::Admitted(key) => key,
+                Admission::Refused(response) => return Ok(response),
+            };
+            if !self.keys.has(&key) {
+                let reason = "the key pair of this API is not accepted any more";
+                return Err(ProblemKind::AuthFailed.reply_with(reason));
+            }
+            sender = Some(key.clone());
+            self.admit(&key, parts)?;
+            self.count(&key)
+                .map_err(|_| ProblemKind::RateLimitExceeded.reply())?;
+            let bytes = self.context.read(body).await?;
+            let mut request = Request::from_parts(parts.clone(), bytes);
+            if let Some(upgrade) = upgrade {
+                request.extensions_mut().insert(GuestUpgrade(upgrade));
+            }
+            Ok(guest.respond(request).await)
+        };
+        let response = response.await.unwrap_or_else(|problem: ProblemReply| {
+            let reason = problem.detail().unwrap_or(problem.title());
+            guest.problem(problem.kind().status(), reason)
+        });
+        Answer {
+            result: Ok(response.map(ReplyBody::new)),
+            allowance: None,
+            key: sender,
+        }
     }
 
     /// Of Sorna v2. Headers and access key are checked before the body is read, so that untrusted peers cannot make

@@ -36,13 +36,40 @@ pub(super) struct Socket {
     /// Held so that the connection counts against the limit. It is told of each message, since one that does not end
     /// takes memory.
     permit: Option<Permit>,
-    /// Ready when the connection has to leave.
-    leave: Pin<Box<dyn Future<Output = ()> + Send>>,
+    leave: Leave,
+}
+
+/// Ready when a connection has to leave.
+pub(crate) struct Leave {
+    future: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+    /// Held so that the connection counts against the limit.
+    _permit: Option<Permit>,
+}
+
+impl Leave {
+    fn new(permit: Option<&Permit>) -> Self {
+        let future: Pin<Box<dyn Future<Output = ()> + Send + Sync>> = match permit {
+            Some(permit) => Box::pin(Permit::clone(permit).must_leave()),
+            None => Box::pin(std::future::pending()),
+        };
+        Self {
+            future,
+            _permit: permit.cloned(),
+        }
+    }
+
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        ready!(self.future.as_mut().poll(context));
+        tracing::debug!("a WebSocket was closed to make room");
+        // It stays so, if it is asked again.
+        self.future = Box::pin(std::future::ready(()));
+        Poll::Ready(())
+    }
 }
 
 /// A connection that may become a WebSocket.
-#[derive(Debug)]
-pub(super) struct Upgrade {
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrade {
     connection: OnUpgrade,
     permit: Option<Permit>,
 }
@@ -107,19 +134,32 @@ impl Upgrade {
             .write_buffer_size(0);
         let connection = TokioIo::new(upgraded);
         let frames = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
-        let leave: Pin<Box<dyn Future<Output = ()> + Send>> = match &self.permit {
-            Some(permit) => {
-                permit.is_live();
-                permit.awaits_message();
-                Box::pin(Permit::clone(permit).must_leave())
-            }
-            None => Box::pin(std::future::pending()),
-        };
+        if let Some(permit) = &self.permit {
+            permit.is_live();
+            permit.awaits_message();
+        }
+        let leave = Leave::new(self.permit.as_ref());
         Some(Socket {
             frames,
             permit: self.permit,
             leave,
         })
+    }
+
+    /// The connection itself, for another protocol, once the 101 response has been sent. `None` if the client is gone.
+    pub(crate) async fn into_stream(self) -> Option<(TokioIo<Upgraded>, Leave)> {
+        match self.connection.await {
+            Ok(upgraded) => {
+                if let Some(permit) = &self.permit {
+                    permit.is_live();
+                }
+                Some((TokioIo::new(upgraded), Leave::new(self.permit.as_ref())))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection could not be upgraded");
+                None
+            }
+        }
     }
 }
 
@@ -148,10 +188,7 @@ impl Stream for Socket {
     type Item = Result<Frame, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.leave.as_mut().poll(context).is_ready() {
-            tracing::debug!("a WebSocket was closed to make room");
-            // It stays so, if it is asked again.
-            self.leave = Box::pin(std::future::poll_fn(|_| Poll::Ready(())));
+        if self.leave.poll(context).is_ready() {
             return Poll::Ready(None);
         }
         let frame = ready!(Pin::new(&mut self.frames).poll_next(context));

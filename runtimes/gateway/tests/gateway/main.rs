@@ -18,6 +18,7 @@ mod echo;
 mod exceeded;
 mod execute;
 mod files;
+mod guest;
 mod idle;
 mod input;
 mod key_limits;
