@@ -6,20 +6,27 @@ mod link;
 mod remote;
 mod run;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sorna::KernelSpec;
 use sorna::tokio::Client;
+#[cfg(feature = "server")]
+use sorna::tokio::Kernel;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+#[cfg(feature = "server")]
+use tokio::sync::watch;
 
 use crate::completion::{Completions, Cursor};
 use crate::history::History;
 use crate::language::Language;
 use crate::message::{Message, PROTOCOL, Request};
-use control::{Control, Stop};
+use control::Control;
 pub(crate) use link::{Arrivals, Link, Published, Replies};
 use remote::Remote;
+#[cfg(feature = "server")]
+pub(crate) use remote::chain;
 
 /// How long the gateway has to destroy the kernel.
 const FAREWELL: Duration = Duration::from_secs(4);
@@ -38,8 +45,7 @@ pub enum Completeness {
 /// A kernel, before messages are carried to it.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    client: Client,
-    spec: KernelSpec,
+    remote: Remote,
     language: Language,
     judge: fn(&str, &str) -> Completeness,
 }
@@ -49,8 +55,7 @@ impl Engine {
     pub(crate) fn new(client: Client, spec: KernelSpec) -> Self {
         let language = Language::of(spec.language());
         Self {
-            client,
-            spec,
+            remote: Remote::new(client, spec),
             language,
             judge: |_, _| Completeness::Unknown,
         }
@@ -62,16 +67,38 @@ impl Engine {
         self
     }
 
+    /// Creates the kernel on the gateway now, and not with the first request that needs it.
+    #[cfg(feature = "server")]
+    pub(crate) async fn create(&mut self) -> Result<(), sorna::Error> {
+        self.remote.kernel().await.map(drop)
+    }
+
+    /// Which kernel it is on the gateway; `None` while one that is gone has not been replaced.
+    #[cfg(feature = "server")]
+    pub(crate) fn current(&self) -> watch::Receiver<Option<Kernel>> {
+        self.remote.current()
+    }
+
+    /// Whether the kernel is in use though nothing runs in it: then its idle time does not pass. It is, unless this says otherwise.
+    #[cfg(feature = "server")]
+    pub(crate) fn in_use(&self) -> watch::Sender<bool> {
+        self.remote.in_use()
+    }
+
     /// Answers requests until one asks for the end, there are no more, or `end` is ready. Then the kernel on the gateway is
     /// destroyed. What is wrong with the gateway is shown in cells, and the next one tries again. Returns its ends of the link,
     /// for who has to wait until the last messages have been taken.
+    ///
+    /// `restarts` says when to restart, and takes the outcome; without it, a request for a restart is one for the end, as
+    /// Jupyter starts such a kernel again.
     pub(crate) async fn serve<R: Replies>(
         self,
         link: Link<R>,
+        restarts: Option<UnboundedReceiver<Restarted>>,
         end: impl Future<Output = ()>,
     ) -> impl Sized {
         let (interrupt, interrupts) = unbounded_channel();
-        let control = Control {
+        let mut control = Control {
             replies: link.control,
             iopub: link.iopub.clone(),
             info: info(&self.language),
@@ -80,7 +107,7 @@ impl Engine {
         let starting = json!({"execution_state": "starting"});
         link.iopub.send(Message::new("status", starting)).await;
         let mut worker = Worker {
-            remote: Remote::new(self.client, self.spec),
+            remote: self.remote,
             info: control.info.clone(),
             language: self.language,
             judge: self.judge,
@@ -89,21 +116,52 @@ impl Engine {
             iopub: link.iopub,
             requests: link.requests.shell,
             waiting: Vec::new(),
+            running: None,
             answers: link.requests.stdin,
             interrupts,
             count: 0,
             history: History::default(),
         };
         worker.remote.begin();
-        let stop = tokio::select! {
-            stop = control.attend(link.requests.control) => stop,
-            () = end => Stop::default(),
-            () = worker.attend() => Stop::default(),
+        let restarts_itself = restarts.is_some();
+        let mut restarts = restarts.unwrap_or_else(|| unbounded_channel().1);
+        let mut orders = link.requests.control;
+        let mut end = pin!(end);
+        let asked = loop {
+            let asked = {
+                let mut asked = pin!(control.attend(&mut orders));
+                loop {
+                    tokio::select! {
+                        asked = &mut asked => break asked,
+                        () = &mut end => break None,
+                        Some(outcome) = restarts.recv() => {
+                            let _ = outcome.send(worker.restart().await);
+                        }
+                        () = worker.attend() => break None,
+                    }
+                }
+            };
+            match asked {
+                Some(request) if restarts_itself && request.flag("restart", false) => {
+                    let status = match worker.restart().await {
+                        Ok(()) => "ok",
+                        Err(_) => "error",
+                    };
+                    control.stopped(&request, status).await;
+                }
+                asked => break asked,
+            }
         };
-        worker.close(stop).await;
-        worker
+        worker.close().await;
+        if let Some(request) = asked {
+            control.stopped(&request, "ok").await;
+        }
+        (worker, control)
     }
 }
+
+/// Who is told how a restart went.
+pub(crate) type Restarted = tokio::sync::oneshot::Sender<Result<(), sorna::Error>>;
 
 /// The content of a reply to `kernel_info_request`.
 fn info(language: &Language) -> Value {
@@ -134,6 +192,8 @@ struct Worker<R> {
     requests: UnboundedReceiver<Request>,
     /// Those that were taken out of the queue, the next one last.
     waiting: Vec<Request>,
+    /// The cell that runs.
+    running: Option<Request>,
     answers: UnboundedReceiver<Request>,
     interrupts: UnboundedReceiver<()>,
     /// The number of the last cell.
@@ -166,7 +226,11 @@ impl<R: Replies> Worker<R> {
     async fn carry_out(&mut self, request: &Request) {
         self.iopub.state(request, "busy").await;
         match request.kind() {
-            "execute_request" => self.execute(request).await,
+            "execute_request" => {
+                self.running = Some(request.clone());
+                self.execute(request).await;
+                self.running = None;
+            }
             "kernel_info_request" => {
                 let info = self.info.clone();
                 self.reply(request, "kernel_info_reply", info).await;
@@ -229,18 +293,31 @@ impl<R: Replies> Worker<R> {
         self.reply(request, "complete_reply", content).await;
     }
 
+    /// Begins anew, whatever it was doing: the interpreter loses its state, and files stay. Requests that were waiting are
+    /// answered as aborted.
+    async fn restart(&mut self) -> Result<(), sorna::Error> {
+        self.iopub.state_alone("restarting").await;
+        let is_running = self.running.is_some();
+        let requests = std::iter::from_fn(|| self.requests.try_recv().ok());
+        let mut left: Vec<Request> = requests.collect();
+        left.reverse();
+        left.append(&mut self.waiting);
+        left.extend(self.running.take());
+        self.waiting = left;
+        self.abort_waiting().await;
+        while self.answers.try_recv().is_ok() || self.interrupts.try_recv().is_ok() {}
+        self.count = 0;
+        self.history = History::default();
+        self.remote.restart(is_running).await?;
+        self.iopub.state_alone("idle").await;
+        Ok(())
+    }
+
     /// Ends all that it has begun.
-    async fn close(&mut self, stop: Stop<R>) {
+    async fn close(&mut self) {
         let farewell = tokio::time::timeout(FAREWELL, self.remote.close());
         if let Err(error) = farewell.await.unwrap_or(Ok(())) {
             eprintln!("sorna: the kernel could not be destroyed: {error}");
-        }
-        if let Some((request, mut replies)) = stop.asked {
-            let content = json!({"status": "ok", "restart": request.flag("restart", false)});
-            let reply = request.child("shutdown_reply", content.clone());
-            replies.send(reply).await;
-            self.publish(&request, "shutdown_reply", content).await;
-            self.iopub.state(&request, "idle").await;
         }
     }
 }

@@ -64,7 +64,7 @@ impl Kernel {
         let link = wire::open(&connection.address, seal)
             .await
             .map_err(StartError::Bind)?;
-        let _sockets = self.0.serve(link, ends.wait()).await;
+        let _sockets = self.0.serve(link, None, ends.wait()).await;
         tokio::time::sleep(LINGER).await;
         Ok(())
     }

@@ -13,9 +13,20 @@ pub(crate) const PROTOCOL: &str = "5.4";
 /// The JSON of a header or metadata in which there is nothing.
 pub(crate) const EMPTY: &[u8] = b"{}";
 
+/// The channels of a kernel that messages are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Shell,
+    Control,
+    Stdin,
+    Iopub,
+}
+
 /// A message to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
+    /// Where it goes: to one client, or over `iopub` to all. Sockets that have one of these each need it not.
+    pub(crate) channel: Channel,
     /// To whom it goes: those of the request, which mean something to what carries messages alone.
     pub(crate) identities: Vec<Bytes>,
     pub(crate) kind: &'static str,
@@ -28,6 +39,7 @@ impl Message {
     /// One that follows from nothing.
     pub(crate) fn new(kind: &'static str, content: Value) -> Self {
         Self {
+            channel: Channel::Iopub,
             identities: Vec::new(),
             kind,
             parent: Bytes::from_static(EMPTY),
@@ -35,7 +47,15 @@ impl Message {
         }
     }
 
+    /// The same, on this channel.
+    #[cfg(feature = "server")]
+    pub(crate) fn on(mut self, channel: Channel) -> Self {
+        self.channel = channel;
+        self
+    }
+
     /// The same, with other identities.
+    #[cfg(feature = "kernel")]
     pub(crate) fn to(mut self, identities: Vec<Bytes>) -> Self {
         self.identities = identities;
         self
@@ -61,6 +81,10 @@ impl Request {
     /// One of these JSON texts, from whom the identities name; `None` if they are no such texts. Metadata and buffers mean
     /// nothing to any request.
     pub(crate) fn read(identities: Vec<Bytes>, header: &Bytes, content: &[u8]) -> Option<Self> {
+        // An array would do for a structure as well.
+        if !header.trim_ascii_start().starts_with(b"{") {
+            return None;
+        }
         let Header { msg_type } = serde_json::from_slice(header).ok()?;
         Some(Self {
             identities,
@@ -92,6 +116,7 @@ impl Request {
     /// A message that follows from it, to whom it came from.
     pub(crate) fn child(&self, kind: &'static str, content: Value) -> Message {
         Message {
+            channel: Channel::Iopub,
             identities: self.identities.clone(),
             kind,
             parent: self.header.clone(),
@@ -122,17 +147,17 @@ impl Stamp {
             "msg_id": format!("{}_{number}", self.session),
             "session": self.session,
             "username": "sorna",
-            "date": now(),
+            "date": now().to_string(),
             "msg_type": kind,
             "version": PROTOCOL,
         })
     }
 }
 
-/// The time in ISO 8601.
-fn now() -> String {
+/// The time.
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());
     let time = Timestamp::from_microsecond(i64::try_from(micros).unwrap_or(0));
-    time.map_or_else(|_| String::new(), |time| time.to_string())
+    time.unwrap_or(Timestamp::UNIX_EPOCH)
 }

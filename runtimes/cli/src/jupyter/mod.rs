@@ -63,7 +63,8 @@ fn run(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     }
 }
 
-fn judge(lang: &str, code: &str) -> Completeness {
+/// Whether code is whole, as the terminal of `sorna repl` has it.
+pub(crate) fn judge(lang: &str, code: &str) -> Completeness {
     match is_whole(lang, code) {
         Some(true) => Completeness::Complete,
         Some(false) => Completeness::Incomplete,

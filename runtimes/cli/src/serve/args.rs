@@ -72,6 +72,32 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(super) isolation: IsolationArgs,
+
+    #[cfg(feature = "jupyter")]
+    #[command(flatten)]
+    pub(super) jupyter: JupyterServerArgs,
+}
+
+/// The API of Jupyter's servers.
+#[cfg(feature = "jupyter")]
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Jupyter")]
+pub(super) struct JupyterServerArgs {
+    /// Speak the API of Jupyter's servers on the same port, too: for JupyterLab with `--gateway-url`, VS Code, Open WebUI,
+    /// jupyter-kernel-client and the like. Prints the variables with which `jupyter lab` uses it (JUPYTER_GATEWAY_URL,
+    /// JUPYTER_GATEWAY_AUTH_TOKEN). Clients show a token: that of --jupyter-token, else that of SORNA_JUPYTER_TOKEN, else a random
+    /// one. Anyone who has it can run programs as this user, as a client with the first key pair.
+    #[arg(long)]
+    pub(super) jupyter: bool,
+
+    /// File with the token for clients of Jupyter's API. It is not printed.
+    #[arg(long, value_name = "FILE", requires = "jupyter")]
+    pub(super) jupyter_token: Option<PathBuf>,
+
+    /// Let web pages of this origin use Jupyter's API, such as https://lab.example.com; `*` stands for all. They need the token,
+    /// too. Can be repeated.
+    #[arg(long, value_name = "ORIGIN", requires = "jupyter")]
+    pub(super) jupyter_origin: Vec<String>,
 }
 
 /// How much to log: requests from `info` on, error responses from `debug` on.

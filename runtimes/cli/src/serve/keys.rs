@@ -60,7 +60,7 @@ fn read(file: &Path) -> Result<Vec<Credentials>, String> {
 }
 
 /// What to do about a file that others may read.
-fn advice_if_open(file: &Path) -> Option<String> {
+pub(super) fn advice_if_open(file: &Path) -> Option<String> {
     let is_open = |metadata: fs::Metadata| metadata.permissions().mode() & 0o077 != 0;
     let is_open = fs::metadata(file).is_ok_and(is_open);
     let path = file.display();

@@ -2,6 +2,8 @@
 
 mod allocator;
 pub(crate) mod args;
+#[cfg(feature = "jupyter")]
+mod jupyter;
 mod keys;
 mod log;
 
@@ -42,8 +44,20 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
     // With keys of a file, it says that they have changed.
     let others: &[i32] = if keys_file.is_some() { &[SIGHUP] } else { &[] };
     let mut signals = signals::catch_with(others)?;
+    #[cfg(feature = "jupyter")]
+    let (config, notebooks) = match jupyter::Notebooks::of(&arguments.jupyter)? {
+        Some(notebooks) => (notebooks.on(config), Some(notebooks)),
+        None => (config, None),
+    };
     let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-    match announce(&gateway, keys_file, globals.api) {
+    #[cfg(feature = "jupyter")]
+    let more = notebooks.map(|notebooks| {
+        notebooks.open(&gateway);
+        notebooks.export(&gateway)
+    });
+    #[cfg(not(feature = "jupyter"))]
+    let more: Option<String> = None;
+    match announce(&gateway, keys_file, globals.api, more.as_deref()) {
         Err(error) if error.kind() != io::ErrorKind::TimedOut => {
             return Err(Failure::System("cannot print the settings", error));
         }
@@ -206,6 +220,7 @@ fn announce(
     gateway: &RunningGateway,
     keys_file: Option<&Path>,
     api: Option<Api>,
+    more: Option<&str>,
 ) -> io::Result<()> {
     let mut lines = String::new();
     let export = |lines: &mut String, names: &EnvNames| {
@@ -234,6 +249,12 @@ fn announce(
     }
     if let Some(file) = keys_file.filter(|_| is_terminal) {
         lines += &format!("# The keys are those in {}.\n", file.display());
+    }
+    if let Some(more) = more {
+        if is_terminal {
+            lines += "# For Jupyter: `jupyter lab` then has the kernels of this gateway.\n";
+        }
+        lines += more;
     }
     streams::write(Stream::Stdout, lines.as_bytes())?;
     if !is_terminal {

@@ -6,18 +6,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::link::{Published, Replies};
 use crate::message::Request;
 
-/// The end.
-pub(super) struct Stop<R> {
-    /// Who has asked for it, and where the reply goes.
-    pub(super) asked: Option<(Request, R)>,
-}
-
-impl<R> Default for Stop<R> {
-    fn default() -> Self {
-        Self { asked: None }
-    }
-}
-
 /// What it needs.
 pub(super) struct Control<R> {
     pub(super) replies: R,
@@ -27,8 +15,11 @@ pub(super) struct Control<R> {
 }
 
 impl<R: Replies> Control<R> {
-    /// Answers requests until one asks the kernel to end.
-    pub(super) async fn attend(mut self, mut orders: UnboundedReceiver<Request>) -> Stop<R> {
+    /// Answers requests until one asks the kernel to end, which it returns, or there are no more.
+    pub(super) async fn attend(
+        &mut self,
+        orders: &mut UnboundedReceiver<Request>,
+    ) -> Option<Request> {
         while let Some(request) = orders.recv().await {
             self.iopub.state(&request, "busy").await;
             let reply = match request.kind() {
@@ -37,11 +28,7 @@ impl<R: Replies> Control<R> {
                     let _ = self.interrupt.send(());
                     Some(("interrupt_reply", json!({"status": "ok"})))
                 }
-                "shutdown_request" => {
-                    return Stop {
-                        asked: Some((request, self.replies)),
-                    };
-                }
+                "shutdown_request" => return Some(request),
                 _ => None,
             };
             if let Some((kind, content)) = reply {
@@ -49,6 +36,15 @@ impl<R: Replies> Control<R> {
             }
             self.iopub.state(&request, "idle").await;
         }
-        Stop::default()
+        None
+    }
+
+    /// Tells of the end, or a restart, that a request has asked for.
+    pub(super) async fn stopped(&mut self, request: &Request, status: &str) {
+        let content = json!({"status": status, "restart": request.flag("restart", false)});
+        let reply = request.child("shutdown_reply", content.clone());
+        self.replies.send(reply).await;
+        self.iopub.child(request, "shutdown_reply", content).await;
+        self.iopub.state(request, "idle").await;
     }
 }

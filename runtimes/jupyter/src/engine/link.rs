@@ -75,6 +75,12 @@ impl Published {
         let _ = self.0.send(message).await;
     }
 
+    /// The same of a state that follows from no request.
+    pub(crate) async fn state_alone(&self, state: &str) {
+        let content = json!({"execution_state": state});
+        self.send(Message::new("status", content)).await;
+    }
+
     /// The same of a request's state.
     pub(super) async fn state(&self, request: &Request, state: &str) {
         let content = json!({"execution_state": state});

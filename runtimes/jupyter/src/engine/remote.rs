@@ -1,12 +1,14 @@
 //! The kernel on the gateway, which may be lost, and is replaced then.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 use sorna::protocol::{Complete, Interrupt};
 use sorna::tokio::{Client, Kernel, TemporaryKernel};
 use sorna::{BuildError, Dialect, Error, KernelSpec};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::completion::Cursor;
@@ -34,6 +36,17 @@ pub(super) struct Remote {
     pub(super) pending: UnboundedReceiver<String>,
     /// Whether the gateway completes code; `None` if that is not known yet.
     completes: Option<bool>,
+    /// The kernel that is ready, for who watches it.
+    current: watch::Sender<Option<Kernel>>,
+    in_use: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Remote {
@@ -46,7 +59,19 @@ impl Remote {
             news,
             pending,
             completes: None,
+            current: watch::Sender::new(None),
+            in_use: watch::Sender::new(true),
         }
+    }
+
+    #[cfg(feature = "server")]
+    pub(super) fn current(&self) -> watch::Receiver<Option<Kernel>> {
+        self.current.subscribe()
+    }
+
+    #[cfg(feature = "server")]
+    pub(super) fn in_use(&self) -> watch::Sender<bool> {
+        self.in_use.clone()
     }
 
     /// Begins to create a kernel, unless there is one.
@@ -77,7 +102,8 @@ impl Remote {
             };
             self.state = State::None;
             let kernel = created?;
-            let keeper = tokio::spawn(keep(Kernel::clone(&kernel)));
+            let keeper = tokio::spawn(keep(Kernel::clone(&kernel), self.in_use.subscribe()));
+            self.current.send_replace(Some(Kernel::clone(&kernel)));
             self.state = State::Ready(Box::new(kernel), keeper);
         }
         match &self.state {
@@ -97,6 +123,29 @@ impl Remote {
     pub(super) fn is_gone(&mut self) {
         if let State::Ready(_, keeper) = std::mem::replace(&mut self.state, State::None) {
             keeper.abort();
+        }
+        self.current.send_replace(None);
+    }
+
+    /// Restarts the interpreter, or has another kernel if this one is gone.
+    pub(super) async fn restart(&mut self, is_running: bool) -> Result<(), Error> {
+        let kernel = match &self.state {
+            State::Ready(kernel, _) => Kernel::clone(kernel),
+            _ => return self.kernel().await.map(drop),
+        };
+        match kernel.restart().await {
+            Ok(()) => {
+                if is_running {
+                    // It may report the end of what was stopped in response to the next cell.
+                    let _ = kernel.execute("").finish().await;
+                }
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                self.is_gone();
+                self.kernel().await.map(drop)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -187,11 +236,11 @@ fn is_unknown(error: &Error) -> bool {
     }
 }
 
-/// Begins the idle time of a kernel anew, long before it is over: an open notebook counts as in use. Failures are silent, as the
-/// next cell shows them.
-async fn keep(kernel: Kernel) {
+/// Begins the idle time of a kernel anew, long before it is over, while it is in use: an open notebook counts as that. Failures
+/// are silent, as the next cell shows them.
+async fn keep(kernel: Kernel, mut in_use: watch::Receiver<bool>) {
     let mut pause = UNKNOWN;
-    loop {
+    while in_use.wait_for(|it| *it).await.is_ok() {
         match kernel.keep_alive(None).await {
             Ok(timeout) => pause = (timeout / 3).clamp(LEAST, MOST),
             Err(Error::Build(BuildError::NotOffered { .. })) => return,
@@ -203,7 +252,7 @@ async fn keep(kernel: Kernel) {
 }
 
 /// An error and its causes, each once.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

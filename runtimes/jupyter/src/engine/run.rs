@@ -102,7 +102,7 @@ impl<R: Replies> Worker<R> {
     }
 
     /// Lets the cells fail that waited for one that has failed.
-    async fn abort_waiting(&mut self) {
+    pub(super) async fn abort_waiting(&mut self) {
         let mut others = Vec::new();
         while let Some(request) = self.waiting.pop() {
             if request.kind() != "execute_request" {

@@ -1,0 +1,214 @@
+//! Who may use the server.
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+
+/// What clients show to be let in: everyone who knows it can run programs.
+#[derive(Clone)]
+pub struct Token {
+    text: String,
+    digest: [u8; 32],
+}
+
+impl Token {
+    /// One that is given. It must have visible ASCII characters alone, as it is part of headers and URLs; `None` otherwise, and
+    /// if it is empty.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let is_fit = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_fit.then(|| Self {
+            text: text.to_owned(),
+            digest: digest(text),
+        })
+    }
+
+    /// A random one.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no random numbers, which no supported one does once it has started.
+    #[must_use]
+    pub fn random() -> Self {
+        let [first, second] = [(); 2].map(|()| sorna::random_token());
+        let text = format!("{first}{}", &second.to_string()[..16]);
+        Self::new(&text).expect("it has hexadecimal digits")
+    }
+
+    /// The token itself. Keep it out of logs.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is this one. What is compared are digests, so that the time that it takes says nothing.
+    fn is(&self, given: &str) -> bool {
+        let given = digest(given);
+        let differences = self.digest.iter().zip(given);
+        differences.fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").finish_non_exhaustive()
+    }
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Who is let in.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    token: Token,
+    /// The origins of web pages that may use it, in lower case; `*` stands for all.
+    origins: Vec<String>,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Token,
+    Origin,
+}
+
+impl Access {
+    pub(super) fn new(token: Token, origins: &[String]) -> Self {
+        let origins = origins.iter();
+        Self {
+            token,
+            origins: origins
+                .map(|it| it.trim_end_matches('/').to_ascii_lowercase())
+                .collect(),
+        }
+    }
+
+    /// Whether a request may be answered.
+    pub(super) fn check(&self, head: &Parts) -> Result<(), Refusal> {
+        if !self.takes_origin(&head.headers) {
+            return Err(Refusal::Origin);
+        }
+        let given = given(head).filter(|given| self.token.is(given));
+        given.map(drop).ok_or(Refusal::Token)
+    }
+
+    /// Whether it is of no web page of another origin, or of one that is allowed. Programs send no origin.
+    fn takes_origin(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(ORIGIN) else {
+            return true;
+        };
+        let origin = origin.to_str().unwrap_or("null").to_ascii_lowercase();
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let is_own = origin.split_once("://").is_some_and(|(scheme, rest)| {
+            let is_web = matches!(scheme, "http" | "https");
+            is_web && host.is_some_and(|host| rest.eq_ignore_ascii_case(host))
+        });
+        is_own || self.is_allowed(&origin)
+    }
+
+    fn is_allowed(&self, origin: &str) -> bool {
+        let mut origins = self.origins.iter();
+        origins.any(|allowed| allowed == "*" || allowed == origin)
+    }
+
+    /// The origin to name in a response, so that a page of it may read that.
+    pub(super) fn allowed<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let origin = headers.get(ORIGIN)?.to_str().ok()?;
+        self.is_allowed(&origin.to_ascii_lowercase())
+            .then_some(origin)
+    }
+}
+
+/// The token of a request: that of its header, else that of its query.
+fn given(head: &Parts) -> Option<String> {
+    if let Some(value) = head.headers.get(AUTHORIZATION) {
+        let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
+        let is_known = ["token", "bearer"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known));
+        return is_known.then(|| token.trim().to_owned());
+    }
+    super::query(head, "token")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use http::Request;
+
+    use super::*;
+
+    fn check(origins: &[&str], uri: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+        let origins: Vec<_> = origins.iter().map(|it| (*it).to_owned()).collect();
+        let access = Access::new(Token::new("s3cret-token").unwrap(), &origins);
+        let mut request = Request::builder().uri(uri).header("host", "127.0.0.1:8081");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        access.check(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn the_token_lets_in_and_nothing_else_does() {
+        for (uri, header) in [
+            ("/api", "token s3cret-token"),
+            ("/api", "Bearer  s3cret-token"),
+            ("/api?a=b&token=s3cret%2Dtoken", ""),
+        ] {
+            let headers = [("authorization", header)];
+            let headers = &headers[..usize::from(!header.is_empty())];
+            assert_eq!(check(&[], uri, headers), Ok(()), "{uri} {header}");
+        }
+        for (uri, header) in [
+            ("/api", ""),
+            ("/api?token=", ""),
+            ("/api?token=s3cret", ""),
+            ("/api", "token "),
+            ("/api", "Basic s3cret-token"),
+            ("/api", "s3cret-token"),
+            ("/api?token=s3cret-token", "token wrong"),
+        ] {
+            let headers = [("authorization", header)];
+            let headers = &headers[..usize::from(!header.is_empty())];
+            let refused = Err(Refusal::Token);
+            assert_eq!(check(&[], uri, headers), refused, "{uri} {header}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused() {
+        let uri = "/api?token=s3cret-token";
+        let from = |origins: &[&str], origin| check(origins, uri, &[("origin", origin)]);
+        assert_eq!(from(&[], "http://127.0.0.1:8081"), Ok(()));
+        for origin in [
+            "http://evil.example",
+            "http://127.0.0.1:8082",
+            "null",
+            "file://127.0.0.1:8081",
+        ] {
+            assert_eq!(from(&[], origin), Err(Refusal::Origin), "{origin}");
+            assert_eq!(from(&["*"], origin), Ok(()), "{origin}");
+        }
+        let allowed = ["https://Lab.example/"];
+        assert_eq!(from(&allowed, "https://lab.example"), Ok(()));
+        assert_eq!(from(&allowed, "http://lab.example"), Err(Refusal::Origin));
+    }
+
+    #[test]
+    fn tokens_are_random_and_never_shown() {
+        let token = Token::random();
+        assert_eq!(token.expose().len(), 48);
+        assert_ne!(token.expose(), Token::random().expose());
+        assert!(!format!("{token:?}").contains(token.expose()));
+        assert!(
+            Token::new("").is_none() && Token::new("a b").is_none() && Token::new("é").is_none()
+        );
+    }
+}
