@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use sorna::tokio::Client;
-use sorna::{KernelSpec, Limits};
+use sorna::{ApiVersion, ClientOptions, Config, KernelSpec, Limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::engine::{Completeness, chain};
@@ -62,6 +62,8 @@ pub struct Server(Arc<Inner>);
 
 struct Inner {
     client: Client,
+    /// For kernels with variables, which Sorna v2 has not.
+    session_client: Client,
     access: Access,
     judge: fn(&str, &str) -> Completeness,
     kernels: Arc<Kernels>,
@@ -71,13 +73,19 @@ struct Inner {
 }
 
 impl Server {
-    /// A server whose kernels are those of the gateway of `client`, for those who have the token. Web pages of these `origins`
-    /// may use it besides those that come from the same host, such as `https://lab.example.com`; `*` stands for all.
+    /// A server whose kernels are those of a gateway that speaks Sorna v2 and Backend.AI, with these keys, for those who have the
+    /// token. Web pages of these `origins` may use it besides those that come from the same host, such as
+    /// `https://lab.example.com`; `*` stands for all.
     #[must_use]
-    pub fn new(client: Client, token: Token, origins: &[String]) -> Self {
+    pub fn new(config: &Config, token: Token, origins: &[String]) -> Self {
         let now = now();
+        let client = |version| {
+            let config = config.clone().with_version(version);
+            Client::with_options(config, ClientOptions::new())
+        };
         Self(Arc::new(Inner {
-            client,
+            client: client(ApiVersion::V2_20170315),
+            session_client: client(ApiVersion::V9_20250722),
             access: Access::new(token, origins),
             judge: |_, _| Completeness::Unknown,
             kernels: Arc::default(),
@@ -371,8 +379,8 @@ impl Server {
             None => usual(&specs)
                 .ok_or_else(|| Problem::not_found("the gateway can run no language"))?,
         };
-        let mut spec =
-            KernelSpec::new(name).with_limits(Limits::new().with_exec_timeout(UNLIMITED));
+        let mut spec = KernelSpec::new(name);
+        let mut has_env = false;
         let env = match env {
             None | Some(Value::Null) => None,
             Some(Value::Object(env)) => Some(env),
@@ -386,10 +394,20 @@ impl Server {
             let value = value.ok_or_else(|| {
                 Problem::bad("env must have names of variables and texts as values")
             })?;
+            // JupyterLab always sends these, which are for the servers of clusters.
+            has_env |= !name.starts_with("KERNEL_");
             spec = spec.with_env(name, value);
         }
+        let client = match has_env {
+            true => &self.0.session_client,
+            false => {
+                let limits = Limits::new().with_exec_timeout(UNLIMITED);
+                spec = KernelSpec::new(spec.language()).with_limits(limits);
+                &self.0.client
+            }
+        };
         let id = id.map_or_else(new_id, str::to_owned);
-        let (client, judge) = (self.0.client.clone(), self.0.judge);
+        let (client, judge) = (client.clone(), self.0.judge);
         let entry = self.0.kernels.start(client, spec, id, judge).await?;
         tracing::info!(
             kernel = entry.id,

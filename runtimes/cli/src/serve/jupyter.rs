@@ -8,8 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use sorna::tokio::Client;
-use sorna::{ApiVersion, ClientOptions, Config};
+use sorna::Config;
 use sorna_gateway::{Admission, GatewayConfig, Guest, GuestUpgrade, RunningGateway};
 use sorna_jupyter::server::{Io, Server, Token, Upgrade};
 
@@ -71,9 +70,7 @@ impl Notebooks {
         let endpoint = gateway.inner_endpoint().parse();
         let endpoint = endpoint.expect("it is the endpoint of a gateway");
         let config = Config::new(endpoint, gateway.credentials()[0].clone());
-        let config = config.with_version(ApiVersion::default());
-        let client = Client::with_options(config, ClientOptions::new());
-        let server = Server::new(client, self.token.clone(), &self.origins);
+        let server = Server::new(&config, self.token.clone(), &self.origins);
         let _ = self.server.set(Open {
             server: server.with_judge(judge),
             access_key: gateway.access_key().to_owned(),
