@@ -2,10 +2,12 @@
 
 mod connection;
 mod error;
+mod publisher;
 mod seal;
 mod watch;
 mod wire;
 
+use std::io;
 use std::time::Duration;
 
 use sorna::KernelSpec;
@@ -61,9 +63,8 @@ impl Kernel {
         let session = sorna::random_token().to_string();
         let mut ends = watch::Ends::new()?;
         let seal = Seal::new(&connection.key, session);
-        let link = wire::open(&connection.address, seal)
-            .await
-            .map_err(StartError::Bind)?;
+        let link = wire::open(connection.listeners, seal).await;
+        let link = link.map_err(|error| StartError::Bind(io::Error::other(error)))?;
         let _sockets = self.0.serve(link, None, ends.wait()).await;
         tokio::time::sleep(LINGER).await;
         Ok(())

@@ -32,7 +32,7 @@ pub(crate) fn jupyter(arguments: JupyterArgs, globals: &Globals) -> Result<Exit,
 
 /// Carries out `run`.
 fn run(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let connection = Connection::read(&arguments.connection_file)
+    let connection = Connection::open(&arguments.connection_file)
         .map_err(|error| Failure::usage(chain(&error)))?;
     let mut spec = KernelSpec::new(arguments.lang.as_str());
     for (name, value) in &arguments.env {

@@ -166,6 +166,31 @@ def hostile(client):
     print("ok hostile")
 
 
+def stuck(client):
+    """One that listens and takes nothing holds up nobody, and what it does not take is not kept."""
+    context = zmq.Context.instance()
+    socket = context.socket(zmq.SUB)
+    socket.linger, socket.rcvhwm, socket.rcvbuf = 0, 1, 4096
+    socket.subscribe(b"")
+    socket.connect("tcp://127.0.0.1:%d" % client.km.get_connection_info()["iopub_port"])
+    # It has begun to listen.
+    assert socket.poll(TIMEOUT * 1000)
+    client.run("print('a' * 1_000_000)")
+    before = memory(client.km.provisioner.pid)
+    for _ in range(3):
+        assert len(client.texts("for _ in range(40): print('a' * 1_000_000)")) == 40_000_040
+    grown = memory(client.km.provisioner.pid) - before
+    assert grown < 40_000, "%d KiB are kept" % grown
+    socket.close()
+    print("ok subscribers that take nothing")
+
+
+def memory(pid):
+    """What a process uses, in KiB."""
+    with open("/proc/%d/status" % pid) as status:
+        return int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
+
+
 def ends():
     """Nothing is left, however it ends."""
     for how in ("TERM", "parent"):
@@ -205,6 +230,7 @@ def is_alive(pid):
 
 client = Client("sorna-local-python3")
 python(client)
+stuck(client)
 client.end()
 client = Client("sorna-local-bash")
 hostile(client)

@@ -2,35 +2,53 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use serde::Deserialize;
+use zeromq::Listener;
 
 use super::error::StartError;
 
-/// Where Jupyter wants a kernel to be, and what signs its messages.
-#[derive(Clone, Deserialize)]
+/// Where clients connect to a kernel, and what signs its messages.
 pub struct Connection {
+    pub(super) listeners: Listeners,
+    pub(super) key: String,
+}
+
+/// The sockets to which clients connect.
+pub(super) struct Listeners {
+    pub(super) shell: Listener,
+    pub(super) iopub: Listener,
+    pub(super) stdin: Listener,
+    pub(super) control: Listener,
+    pub(super) heartbeat: Listener,
+}
+
+/// A connection file.
+#[derive(Deserialize)]
+struct Content {
     #[serde(flatten)]
-    pub(crate) address: Address,
-    pub(crate) key: String,
+    address: Address,
+    key: String,
     signature_scheme: String,
 }
 
 /// Where the sockets are.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Address {
+#[derive(Deserialize)]
+struct Address {
     transport: Transport,
     ip: String,
-    pub(crate) shell_port: u16,
-    pub(crate) iopub_port: u16,
-    pub(crate) stdin_port: u16,
-    pub(crate) control_port: u16,
-    pub(crate) hb_port: u16,
+    shell_port: u16,
+    iopub_port: u16,
+    stdin_port: u16,
+    control_port: u16,
+    hb_port: u16,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Transport {
     Tcp,
@@ -38,38 +56,50 @@ enum Transport {
 }
 
 impl Address {
-    /// Where the socket with this port is.
-    pub(crate) fn of(&self, port: u16) -> String {
-        match self.transport {
-            Transport::Tcp => format!("tcp://{}:{port}", self.ip),
-            Transport::Ipc => format!("ipc://{}-{port}", self.ip),
-        }
+    fn listen(&self) -> io::Result<Listeners> {
+        Ok(Listeners {
+            shell: self.at(self.shell_port)?,
+            iopub: self.at(self.iopub_port)?,
+            stdin: self.at(self.stdin_port)?,
+            control: self.at(self.control_port)?,
+            heartbeat: self.at(self.hb_port)?,
+        })
+    }
+
+    /// Listens at this port, or the path that has it at its end.
+    fn at(&self, port: u16) -> io::Result<Listener> {
+        Ok(match self.transport {
+            Transport::Tcp => TcpListener::bind((self.ip.as_str(), port))?.into(),
+            Transport::Ipc => UnixListener::bind(format!("{}-{port}", self.ip))?.into(),
+        })
     }
 }
 
 impl Connection {
-    /// Reads a connection file, which Jupyter has written for this kernel.
+    /// Reads a connection file, which Jupyter has written for this kernel, and begins to listen at its addresses. The earlier
+    /// that is, the fewer clients connect in vain, which try again only after a tenth of a second.
     ///
     /// # Errors
     ///
     /// See [`StartError`].
-    pub fn read(path: &Path) -> Result<Self, StartError> {
+    pub fn open(path: &Path) -> Result<Self, StartError> {
         let file = File::open(path).map_err(|error| StartError::Read(path.to_owned(), error))?;
-        let connection: Self = serde_json::from_reader(BufReader::new(file))
+        let content: Content = serde_json::from_reader(BufReader::new(file))
             .map_err(|error| StartError::Malformed(path.to_owned(), error))?;
-        match connection.signature_scheme.as_str() {
-            "hmac-sha256" => Ok(connection),
-            scheme => Err(StartError::Scheme(scheme.to_owned())),
+        if content.signature_scheme != "hmac-sha256" {
+            return Err(StartError::Scheme(content.signature_scheme));
         }
+        Ok(Self {
+            listeners: content.address.listen().map_err(StartError::Bind)?,
+            key: content.key,
+        })
     }
 }
 
 /// Without the key.
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
@@ -79,27 +109,39 @@ mod tests {
 
     use super::*;
 
-    fn of(transport: &str) -> Connection {
+    fn content(transport: &str, ip: &str, port: u16) -> Content {
         let text = format!(
-            r#"{{"ip": "127.0.0.1", "transport": "{transport}", "shell_port": 1, "iopub_port": 2, "stdin_port": 3,
-                "control_port": 4, "hb_port": 5, "key": "hidden-key", "signature_scheme": "hmac-sha256",
+            r#"{{"ip": "{ip}", "transport": "{transport}", "shell_port": {port}, "iopub_port": 0, "stdin_port": 0,
+                "control_port": 0, "hb_port": 0, "key": "hidden-key", "signature_scheme": "hmac-sha256",
                 "kernel_name": "", "jupyter_session": ""}}"#
         );
         serde_json::from_str(&text).unwrap()
     }
 
     #[test]
-    fn addresses_are_those_of_jupyter() {
-        assert_eq!(of("tcp").address.of(7), "tcp://127.0.0.1:7");
-        assert_eq!(of("ipc").address.of(7), "ipc://127.0.0.1-7");
+    fn it_listens_where_jupyter_says() {
+        let listeners = content("tcp", "127.0.0.1", 0).address.listen().unwrap();
+        let Listener::Tcp(shell) = listeners.shell else {
+            panic!("not TCP");
+        };
+        let taken = shell.local_addr().unwrap().port();
+        assert!(content("tcp", "127.0.0.1", taken).address.listen().is_err());
+
+        let path = std::env::temp_dir().join(format!("sorna-connection-{}", std::process::id()));
+        let path = path.to_str().unwrap();
+        let address = content("ipc", path, 7).address;
+        let listener = address.at(7).unwrap();
+        std::fs::remove_file(format!("{path}-7")).unwrap();
+        assert!(matches!(listener, Listener::Ipc(_)));
     }
 
     #[test]
     fn the_key_is_not_shown() {
-        let shown = format!("{:?}", of("tcp"));
-        assert!(
-            shown.contains("127.0.0.1") && !shown.contains("hidden"),
-            "{shown}"
-        );
+        let content = content("tcp", "127.0.0.1", 0);
+        let connection = Connection {
+            listeners: content.address.listen().unwrap(),
+            key: content.key,
+        };
+        assert_eq!(format!("{connection:?}"), "Connection { .. }");
     }
 }

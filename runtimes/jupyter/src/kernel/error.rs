@@ -4,8 +4,6 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use zeromq::ZmqError;
-
 /// Why a kernel does not start. What is wrong with the gateway is no such error: its cells tell.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -17,7 +15,7 @@ pub enum StartError {
     /// It asks for signatures of another kind than `hmac-sha256`.
     Scheme(String),
     /// A socket cannot be opened at its address.
-    Bind(ZmqError),
+    Bind(io::Error),
     /// Signals cannot be waited for.
     Signals(io::Error),
 }
@@ -43,9 +41,8 @@ impl fmt::Display for StartError {
 impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Read(_, error) | Self::Signals(error) => Some(error),
+            Self::Read(_, error) | Self::Bind(error) | Self::Signals(error) => Some(error),
             Self::Malformed(_, error) => Some(error),
-            Self::Bind(error) => Some(error),
             Self::Scheme(_) => None,
         }
     }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use zeromq::{
-    RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend,
-    XPubSocket, ZmqError,
+    Listener, RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv,
+    SocketSend, ZmqError,
 };
 
-use super::connection::Address;
+use super::connection::Listeners;
+use super::publisher::Publisher;
 use super::seal::Seal;
 use crate::engine::{Arrivals, Link, Published, Replies};
 use crate::message::{Message, Request};
@@ -31,17 +32,16 @@ impl Replies for Router {
     }
 }
 
-/// Binds the sockets, and serves them in the background.
-pub(super) async fn open(address: &Address, seal: Seal) -> Result<Link<Router>, ZmqError> {
+/// Serves the sockets in the background.
+pub(super) async fn open(listeners: Listeners, seal: Seal) -> Result<Link<Router>, ZmqError> {
     let (arrivals, requests) = Arrivals::new();
     let seal = Arc::new(seal);
     let mut heartbeat = RepSocket::new();
-    heartbeat.bind(&address.of(address.hb_port)).await?;
-    let mut iopub = XPubSocket::new();
-    iopub.bind(&address.of(address.iopub_port)).await?;
-    let shell = serve(address.of(address.shell_port), &seal, arrivals.shell).await?;
-    let control = serve(address.of(address.control_port), &seal, arrivals.control).await?;
-    let stdin = serve(address.of(address.stdin_port), &seal, arrivals.stdin).await?;
+    heartbeat.bind_listener(listeners.heartbeat).await?;
+    let iopub = Publisher::of(listeners.iopub)?;
+    let shell = serve(listeners.shell, &seal, arrivals.shell).await?;
+    let control = serve(listeners.control, &seal, arrivals.control).await?;
+    let stdin = serve(listeners.stdin, &seal, arrivals.stdin).await?;
     tokio::spawn(beat(heartbeat));
     let (published, to_publish) = Published::new();
     tokio::spawn(publish(iopub, to_publish, seal));
@@ -56,12 +56,12 @@ pub(super) async fn open(address: &Address, seal: Seal) -> Result<Link<Router>, 
 
 /// A socket that has requests.
 async fn serve(
-    endpoint: String,
+    listener: Listener,
     seal: &Arc<Seal>,
     requests: UnboundedSender<Request>,
 ) -> Result<Router, ZmqError> {
     let mut socket = RouterSocket::new();
-    socket.bind(&endpoint).await?;
+    socket.bind_listener(listener).await?;
     let (replies, received) = socket.split();
     tokio::spawn(receive(received, Arc::clone(seal), requests));
     Ok(Router {
@@ -100,32 +100,24 @@ async fn receive(mut socket: RouterRecvHalf, seal: Arc<Seal>, requests: Unbounde
 }
 
 /// Sends messages to all subscribers, and a greeting to each new one, so that it knows from when on it misses nothing.
-async fn publish(mut iopub: XPubSocket, mut messages: Receiver<Message>, seal: Arc<Seal>) {
+async fn publish(mut iopub: Publisher, mut messages: Receiver<Message>, seal: Arc<Seal>) {
     loop {
-        let message = tokio::select! {
+        tokio::select! {
             biased;
-            subscription = iopub.recv() => match subscription {
-                Ok(parts) => match parts.get(0).map(|part| (part.first(), part.slice(part.len().min(1)..))) {
-                    Some((Some(1), topic)) => {
-                        let subscription = String::from_utf8_lossy(&topic).into_owned();
-                        let content = json!({"subscription": subscription});
-                        Message::new("iopub_welcome", content).to(vec![topic])
-                    }
-                    _ => continue,
-                },
-                Err(_) => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-            },
+            subscription = iopub.subscription() => {
+                let topic = String::from_utf8_lossy(&subscription.topic);
+                let welcome = Message::new("iopub_welcome", json!({"subscription": topic}));
+                let welcome = welcome.to(vec![subscription.topic.clone()]);
+                subscription.greet(seal.close(welcome).into_vec());
+            }
             message = messages.recv() => match message {
                 Some(message) => {
                     let topic = Bytes::from(format!("kernel.{}", message.kind));
-                    message.to(vec![topic])
+                    let message = message.to(vec![topic]);
+                    iopub.send(seal.close(message).into_vec()).await;
                 }
                 None => return,
             },
-        };
-        let _ = iopub.send(seal.close(message)).await;
+        }
     }
 }
