@@ -4,15 +4,23 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use rustix::net::{SendFlags, Shutdown};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
-use super::frame::{Frame, MalformedFrame, large_frame, lost_frame, next_frame};
+use super::frame::{Buffer, Frame, MalformedFrame, large_frame, lost_frame};
 use super::nonblocking;
 
 /// How many bytes are read at once.
 const READ_SIZE: usize = 32 * 1024;
+/// After how many small reads, one soon after the other, and without a message to the runner, messages gather before they are
+/// read: otherwise each line of a program that prints all the time wakes the gateway.
+const FLOOD: u32 = 256;
+/// For how long they do.
+const GATHERING: Duration = Duration::from_millis(1);
+/// After what time without any each is read at once again.
+const CALM: Duration = Duration::from_millis(5);
 
 /// A socket to the runner that never blocks: what cannot be sent yet is kept.
 #[derive(Debug)]
@@ -22,10 +30,13 @@ pub(crate) struct Channel {
     stream: Receiver,
     /// The same socket, while a message waits for room.
     full: Option<Sender>,
-    incoming: Vec<u8>,
+    incoming: Buffer,
     outgoing: Vec<u8>,
     /// How many bytes are to be read and discarded.
     lost: usize,
+    /// When something was read last, and how many small reads there were.
+    last: Instant,
+    streak: u32,
     ended: bool,
 }
 
@@ -38,9 +49,11 @@ impl Channel {
         let channel = Self {
             stream: Receiver::from_owned_fd_unchecked(ours.into())?,
             full: None,
-            incoming: Vec::new(),
+            incoming: Buffer::default(),
             outgoing: Vec::new(),
             lost: 0,
+            last: Instant::now(),
+            streak: 0,
             ended: false,
         };
         Ok((channel, OwnedFd::from(theirs)))
@@ -50,9 +63,17 @@ impl Channel {
     pub(crate) async fn ready(&self, reading: bool) {
         let reading = reading && !self.ended;
         tokio::select! {
-            _ = self.stream.readable(), if reading => {}
+            () = self.readable(), if reading => {}
             () = self.writable() => {}
         }
+    }
+
+    /// Waits until there may be something to read, and as much as is worth it.
+    async fn readable(&self) {
+        if self.streak >= FLOOD {
+            tokio::time::sleep_until((self.last + GATHERING).into()).await;
+        }
+        let _ = self.stream.readable().await;
     }
 
     /// Waits until there may be room for what waits to be written, forever if there is nothing.
@@ -66,6 +87,7 @@ impl Channel {
     /// Sends a message, now or as soon as there is room.
     pub(crate) fn send(&mut self, message: &[u8]) {
         self.outgoing.extend_from_slice(message);
+        self.streak = 0;
         self.flush();
     }
 
@@ -117,9 +139,16 @@ impl Channel {
         match nonblocking::read(&self.stream, &mut bytes, try_io) {
             Ok([]) => self.ended = true,
             Ok(read) => {
+                let now = Instant::now();
+                let is_calm = now.saturating_duration_since(self.last) > CALM;
+                self.streak = match is_calm || read.len() == READ_SIZE {
+                    true => 0,
+                    false => self.streak.saturating_add(1),
+                };
+                self.last = now;
                 let (lost, kept) = read.split_at(self.lost.min(read.len()));
                 self.lost -= lost.len();
-                self.incoming.extend_from_slice(kept);
+                self.incoming.extend(kept);
                 return read.len() == READ_SIZE;
             }
             Err(error) => self.ended = error.kind() != io::ErrorKind::WouldBlock,
@@ -129,13 +158,13 @@ impl Channel {
 
     /// The length of the frame that is being received, if it is a large one.
     pub(crate) fn large_frame(&self) -> Option<usize> {
-        large_frame(&self.incoming)
+        large_frame(self.incoming.rest())
     }
 
     /// Makes room for a frame of this length, and not for much more.
     pub(crate) fn reserve(&mut self, length: usize) {
-        let more = length.saturating_sub(self.incoming.len());
-        self.incoming.reserve_exact(more + READ_SIZE);
+        let more = length.saturating_sub(self.incoming.rest().len());
+        self.incoming.reserve(more + READ_SIZE);
     }
 
     /// Forgets the large frame that is being received, and puts a message in its place. Returns whether the runner waits for
@@ -144,15 +173,15 @@ impl Channel {
         let Some(length) = self.large_frame() else {
             return false;
         };
-        self.lost = length - self.incoming.len();
-        let (frame, is_awaited) = lost_frame(&self.incoming, length);
-        self.incoming = frame;
+        self.lost = length - self.incoming.rest().len();
+        let (frame, is_awaited) = lost_frame(self.incoming.rest(), length);
+        self.incoming = frame.into();
         is_awaited
     }
 
     /// The next frame of what was read.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, MalformedFrame> {
-        next_frame(&mut self.incoming)
+        self.incoming.next()
     }
 
     /// Whether the runner closed its end.
@@ -185,7 +214,9 @@ mod tests {
         while !channel.ended() {
             channel.ready(true).await;
             channel.receive();
-            if awaits.is_none() && channel.large_frame().is_some() && channel.incoming.len() > 40000
+            if awaits.is_none()
+                && channel.large_frame().is_some()
+                && channel.incoming.rest().len() > 40000
             {
                 awaits = Some(channel.lose_frame());
             }

@@ -112,18 +112,71 @@ pub(crate) fn lost_frame(buffer: &[u8], bytes: usize) -> (Vec<u8>, bool) {
 }
 
 /// Takes the first frame out of `buffer`, if it is there as a whole.
-pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, MalformedFrame> {
-    let Some(Header { letter, start, end }) = header(buffer)? else {
+fn next_frame(buffer: &mut Buffer) -> Result<Option<Frame>, MalformedFrame> {
+    let Some(Header { letter, start, end }) = header(buffer.rest())? else {
         return Ok(None);
     };
-    if buffer.len() < end {
+    let rest = buffer.rest();
+    if rest.len() < end {
         return Ok(None);
     }
-    // Without a copy, and without keeping the memory of a large one.
-    let rest = buffer.split_off(end);
-    let mut content = std::mem::replace(buffer, rest);
-    content.drain(..start);
+    let content = match end < rest.len() / 2 {
+        true => {
+            let content = rest[start..end].to_vec();
+            buffer.taken += end;
+            content
+        }
+        // Without a copy, and without keeping the memory of a large one.
+        false => {
+            let more = buffer.bytes.split_off(buffer.taken + end);
+            let mut content = std::mem::replace(&mut buffer.bytes, more);
+            content.drain(..buffer.taken + start);
+            buffer.taken = 0;
+            content
+        }
+    };
     parse(letter, content).map(Some)
+}
+
+/// What was read, and has not been taken out as frames.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    /// How many bytes at the beginning were taken out: of many small frames, not each moves those that follow.
+    taken: usize,
+}
+
+impl Buffer {
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    pub(crate) fn extend(&mut self, read: &[u8]) {
+        self.forget_taken();
+        self.bytes.extend_from_slice(read);
+    }
+
+    /// Makes room for so many bytes more, and not for much more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.forget_taken();
+        self.bytes.reserve_exact(more);
+    }
+
+    fn forget_taken(&mut self) {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+    }
+
+    /// The next frame.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, MalformedFrame> {
+        next_frame(self)
+    }
+}
+
+impl From<Vec<u8>> for Buffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, taken: 0 }
+    }
 }
 
 fn parse(letter: u8, content: Vec<u8>) -> Result<Frame, MalformedFrame> {
@@ -273,12 +326,12 @@ mod tests {
                 found: vec!["a.b".to_owned()],
             },
         ];
-        for size in 1..bytes.len() {
-            let mut buffer = Vec::new();
+        for size in 1..=bytes.len() {
+            let mut buffer = Buffer::default();
             let mut frames = Vec::new();
             for piece in bytes.chunks(size) {
-                buffer.extend_from_slice(piece);
-                while let Some(frame) = next_frame(&mut buffer).unwrap() {
+                buffer.extend(piece);
+                while let Some(frame) = buffer.next().unwrap() {
                     frames.push(frame);
                 }
             }
@@ -297,7 +350,7 @@ mod tests {
             b"a line without an end, longer than any header",
             b"\xff 1\nx",
         ] {
-            assert_eq!(next_frame(&mut bytes.to_vec()), Err(MalformedFrame));
+            assert_eq!(Buffer::from(bytes.to_vec()).next(), Err(MalformedFrame));
         }
     }
 
