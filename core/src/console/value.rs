@@ -30,6 +30,8 @@ impl<'a> ValueForms<'a> {
 
     /// The media type of what is said of forms that a program displays, and that are not the value of an expression, as the last
     /// of the forms: JSON, an object. `id` is a name for what is shown; with `update`, it changes what was shown by that name.
+    /// With `clear`, there is no other form, and what the program has shown so far is to vanish: `"now"`, or `"later"`, as soon
+    /// as there is something else to show.
     pub const DISPLAY: &'static str = "application/vnd.sorna.display+json";
 
     /// A value in these forms, each of another media type.

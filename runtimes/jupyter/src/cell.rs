@@ -37,6 +37,11 @@ pub enum Output {
         /// Whether it changes what was shown before.
         is_update: bool,
     },
+    /// What was shown so far is to vanish, `clear_output`.
+    Clear {
+        /// Only as soon as there is something else to show.
+        is_later: bool,
+    },
     /// The value of the last expression, `execute_result`.
     Value {
         /// Its forms.
@@ -68,6 +73,7 @@ impl Output {
                 let content = json!({"data": data, "metadata": metadata, "transient": transient});
                 (kind, content)
             }
+            Self::Clear { is_later } => ("clear_output", json!({"wait": is_later})),
             Self::Value { data } => {
                 let content =
                     json!({"data": data, "metadata": {}, "execution_count": execution_count});
@@ -331,6 +337,11 @@ fn display(forms: &[Media<'_>]) -> Output {
 fn displayed(value: &ValueForms<'_>) -> Output {
     let about = value.display().map(serde_json::from_str::<Value>);
     let about = about.and_then(Result::ok).unwrap_or_default();
+    if let Some(when) = about["clear"].as_str() {
+        return Output::Clear {
+            is_later: when == "later",
+        };
+    }
     let forms = value.forms().iter();
     Output::Display {
         data: bundle(forms.filter(|form| form.media_type() != ValueForms::DISPLAY)),

@@ -1,10 +1,12 @@
 //! What answers the requests of Jupyter's clients, and runs cells in a kernel of a gateway, whatever carries the messages.
 
 mod control;
+mod expressions;
 mod inspect;
 mod link;
 mod remote;
 mod run;
+mod whole;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -38,6 +40,8 @@ pub enum Completeness {
     Complete,
     /// More is to come.
     Incomplete,
+    /// It never will be.
+    Invalid,
     /// Nothing is known of this language.
     Unknown,
 }
@@ -238,7 +242,7 @@ impl<R: Replies> Worker<R> {
             "complete_request" => self.complete(request).await,
             "inspect_request" => self.inspect(request).await,
             "is_complete_request" => {
-                let content = self.is_complete(request.text("code"));
+                let content = self.is_complete(request.text("code")).await;
                 self.reply(request, "is_complete_reply", content).await;
             }
             "history_request" => {
@@ -258,14 +262,6 @@ impl<R: Replies> Worker<R> {
             _ => {}
         }
         self.iopub.state(request, "idle").await;
-    }
-
-    fn is_complete(&self, code: &str) -> Value {
-        match (self.judge)(&self.language.name, code) {
-            Completeness::Complete => json!({"status": "complete"}),
-            Completeness::Incomplete => json!({"status": "incomplete", "indent": indent(code)}),
-            Completeness::Unknown => json!({"status": "unknown"}),
-        }
     }
 
     async fn complete(&mut self, request: &Request) {
@@ -319,32 +315,5 @@ impl<R: Replies> Worker<R> {
         if let Err(error) = farewell.await.unwrap_or(Ok(())) {
             eprintln!("sorna: the kernel could not be destroyed: {error}");
         }
-    }
-}
-
-/// The white space with which the next line of unfinished code begins.
-fn indent(code: &str) -> String {
-    let last = code
-        .trim_end_matches('\n')
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default();
-    let is_space = |c: &char| matches!(c, ' ' | '\t');
-    let mut indent: String = last.chars().take_while(is_space).collect();
-    if last.trim_end().ends_with([':', '{', '(', '[']) {
-        indent.push_str("    ");
-    }
-    indent
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_line_is_indented_as_code_is() {
-        assert_eq!(indent("def f():"), "    ");
-        assert_eq!(indent("if x:\n    y = 1\n"), "    ");
-        assert_eq!(indent("x = 'a"), "");
     }
 }

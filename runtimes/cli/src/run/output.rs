@@ -171,7 +171,13 @@ impl Output {
         if let Some(rich) = shown.richest() {
             return self.place(rich, reporter);
         }
-        let text = shown.text().unwrap_or_default();
+        let Some(text) = shown.text() else {
+            // It clears the output: on a terminal, that is the line, as a bar of progress needs it.
+            if io::stdout().is_terminal() {
+                streams::write(Stream::Stdout, b"\r\x1b[K")?;
+            }
+            return Ok(());
+        };
         streams::write(Stream::Stdout, format!("{text}\n").as_bytes())?;
         if self.together {
             reporter.note_output("\n");
@@ -241,8 +247,9 @@ impl Output {
                 Record::Value(value) if value.display().is_some() => match value.richest() {
                     Some(rich) => self.emit_media(rich, reporter)?,
                     None => {
-                        let text = value.text().unwrap_or_default();
-                        json::emit(&Event::stdout(&format!("{text}\n")))?;
+                        if let Some(text) = value.text() {
+                            json::emit(&Event::stdout(&format!("{text}\n")))?;
+                        }
                     }
                 },
                 Record::Value(value) => self.emit_value(&value, reporter)?,

@@ -65,6 +65,9 @@ def python(client):
     assert (reply["status"], reply["ename"], reply["evalue"]) == ("error", "ZeroDivisionError", "division by zero"), reply
     assert [kind for kind, _ in shown] == ["error"], shown
     assert shown[0][1]["traceback"][-1] == "ZeroDivisionError: division by zero"
+    # Where the gateway reports exit codes, a traceback that is only shown is no failure.
+    reply, shown = client.run("try: 1/0\nexcept Exception: __import__('traceback').print_exc()")
+    assert reply["status"] == "ok" and shown[0][1]["text"].startswith("Traceback"), (reply, shown)
     # Silent cells show nothing, and count nothing.
     before = client.run("x = 6")[0]["execution_count"]
     reply, shown = client.run("print(1); x", silent=True)
@@ -124,6 +127,41 @@ def python(client):
     assert ids[0] == ids[1] and ids[2] == "x", ids
     assert [content["data"]["text/plain"] for _, content in shown] == ["'one'", "'two'", "'three'"], shown
     print("ok displays")
+
+    code = "import sorna_kernel\nprint('one')\nsorna_kernel.clear_output(wait=True)\nprint('two')\nsorna_kernel.clear_output()"
+    shown = client.run(code)[1]
+    stream = lambda text: ("stream", {"name": "stdout", "text": text})
+    clear = lambda wait: ("clear_output", {"wait": wait})
+    assert shown == [stream("one\n"), clear(True), stream("two\n"), clear(False)], shown
+    print("ok cleared output")
+
+    # Expressions are evaluated after a cell that ends well, and what they print is not shown.
+    asked = {"sum": "x + 1", "none": "no_such", "syntax": "1 +", "html": "T()", "print": "print(5)", "exit": "exit()"}
+    code = "x = 8\nclass T:\n  def _repr_html_(self): return '<b>'\n  def __repr__(self): return 'T'"
+    reply, shown = client.run(code, user_expressions=asked)
+    found = reply["user_expressions"]
+    assert shown == [] and found["sum"] == {"status": "ok", "data": {"text/plain": "9"}, "metadata": {}}, (shown, found)
+    assert found["html"]["data"] == {"text/plain": "T", "text/html": "<b>"}, found
+    assert [found[it]["ename"] for it in ("none", "syntax", "exit")] == ["NameError", "SyntaxError", "SystemExit"], found
+    assert found["none"]["traceback"][-1] == "NameError: name 'no_such' is not defined", found
+    assert found["print"]["data"] == {"text/plain": "None"}, found
+    assert client.run("1/0", user_expressions=asked)[0].get("user_expressions") == {}
+    print("ok expressions")
+
+    # No comm has a target here: who opens one is told so.
+    send = lambda kind, content: client.kc.shell_channel.send(client.kc.session.msg(kind, content))
+    client.silence()
+    send("comm_msg", {"comm_id": "unknown", "data": {}})
+    send("comm_open", {"comm_id": "c", "target_name": "jupyter.widget", "data": {}})
+    closed = []
+    while not closed:
+        message = client.kc.get_iopub_msg(timeout=TIMEOUT)
+        closed += [message["content"]] * (message["msg_type"] != "status")
+    assert closed == [{"comm_id": "c", "data": {}}], closed
+    reply = client.kc.comm_info("jupyter.widget", reply=True, timeout=TIMEOUT)["content"]
+    assert reply == {"status": "ok", "comms": {}}, reply
+    client.silence()
+    print("ok comms")
 
     reply, shown = client.run("import os; print('last'); os._exit(3)")
     assert reply["status"] == "error" and "variables are lost" in reply["traceback"][-1], reply
@@ -233,6 +271,8 @@ python(client)
 stuck(client)
 client.end()
 client = Client("sorna-local-bash")
+found = client.run("true", user_expressions={"x": "1"})[0]["user_expressions"]
+assert (found["x"]["status"], found["x"]["ename"]) == ("error", "NotImplementedError"), found
 hostile(client)
 client.end()
 ends()

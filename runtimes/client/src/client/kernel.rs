@@ -178,6 +178,13 @@ impl<T: Transport + 'static> Kernel<T> {
         self.echoes
     }
 
+    /// Whether its gateway keeps executions apart, as far as it has said so: see
+    /// [`Execute::with_mark`](sorna_core::Execute::with_mark). Only those of this project do.
+    #[must_use]
+    pub fn has_marked_executions(&self) -> bool {
+        self.client.uses_marks()
+    }
+
     pub(super) fn that_echoes(mut self, echoes: bool) -> Self {
         self.echoes = echoes;
         self

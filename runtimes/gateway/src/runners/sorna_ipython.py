@@ -34,6 +34,16 @@ def adopt(module):
         update = others.get("update", False)
         sorna_kernel.display(bundle, raw=True, display_id=display_id, update=update)
 
+    own_clear = getattr(module, "clear_output", None)
+
+    @functools.wraps(own_clear or sorna_kernel.clear_output)
+    def clear_output(wait=False):
+        if _has_shell():
+            return own_clear(wait)
+        sorna_kernel.clear_output(wait)
+
+    if own_clear is not None:
+        module.clear_output = clear_output
     module.display = display
     module.publish_display_data = publish_display_data
 

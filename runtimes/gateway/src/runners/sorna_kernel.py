@@ -3,6 +3,7 @@
     import sorna_kernel
 
     sorna_kernel.display(value)                  # also a builtin: display(value)
+    sorna_kernel.clear_output(wait=True)         # in notebooks
     sorna_kernel.html("<b>bold</b>")
     sorna_kernel.media("image/png", data)
     sorna_kernel.capture_logs(level="INFO")
@@ -20,7 +21,7 @@ import sys
 
 import _sorna_runner as _runner
 
-__all__ = ["DisplayHandle", "capture_logs", "display", "figure_format", "html", "media"]
+__all__ = ["DisplayHandle", "capture_logs", "clear_output", "display", "figure_format", "html", "media"]
 
 # From the richest on: a media type, and the method that returns it.
 _FORMS = {
@@ -112,6 +113,17 @@ def _send_display(value, include, exclude, handle, update):
         about = {"id": handle.display_id, "update": bool(update)}
     if forms:
         sorna_echo.send(forms, [_ABOUT, json.dumps(about)])
+
+
+def clear_output(wait=False):
+    """Clears what the snippet has shown, in notebooks; with `wait`, as soon as there is something else to show.
+
+    On a terminal that clears the line, as `clear_output` of IPython does, and elsewhere nothing.
+    """
+    if _runner.echoes() and not _runner.forked():
+        import sorna_echo
+
+        sorna_echo.send({}, [_ABOUT, json.dumps({"clear": "later" if wait else "now"})])
 
 
 def html(fragment):

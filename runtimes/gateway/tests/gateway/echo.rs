@@ -365,10 +365,19 @@ fn displays_come_in_all_their_forms_where_values_are_wanted() {
         format!("=<p>|{about} {{}}"),
     ];
     assert_eq!(records, expected);
-    // Elsewhere, it is the richest form alone.
-    let plain = Execute::start(kernel, ExecuteMode::query("display(H(), 3)"));
+    // That what was shown is to vanish has no form.
+    let clear = "import sorna_kernel\nprint(1)\nsorna_kernel.clear_output(wait=True)\nsorna_kernel.clear_output()";
+    let (records, _) = run(&client, &echo(&kernel, clear));
+    let expected = ["later", "now"].map(|when| format!(r#"={{"clear": "{when}"}}"#));
+    assert_eq!(
+        (records[0].as_str(), &records[1..]),
+        ("o1\n", &expected[..])
+    );
+    // Elsewhere, it is the richest form alone, and nothing vanishes.
+    let code = format!("display(H(), 3)\n{clear}");
+    let plain = Execute::start(kernel, ExecuteMode::query(code));
     let (records, _) = run(&client, &plain);
-    assert_eq!(records, ["Html(\"<b>\")", "o3\n"]);
+    assert_eq!(records, ["Html(\"<b>\")", "o3\n1\n"]);
 }
 
 #[test]

@@ -240,6 +240,7 @@ fn display_of_ipython_shows_the_same() {
         publish_display_data({'text/plain': 'p', 'text/html': '<p>'})\n\
         handle = show('first', display_id=True)\n\
         handle.update('second')\n\
+        IPython.display.clear_output(wait=True)\n\
         display(HTML('<b>'))";
     let expected = [
         "html <b>",

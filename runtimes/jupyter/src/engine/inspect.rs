@@ -1,6 +1,8 @@
 //! Help on what stands at the cursor: code that looks it up in the kernel, where that can be done without running anything of the
 //! user's but lookups of attributes.
 
+use std::pin::pin;
+
 use serde_json::json;
 
 use super::Worker;
@@ -60,9 +62,18 @@ impl<R: Replies> Worker<R> {
         self.reply(request, "inspect_reply", content).await;
     }
 
-    async fn look_up(&mut self, code: &str) -> Option<String> {
+    /// What code prints that is not the user's, if it ends well.
+    pub(super) async fn look_up(&mut self, code: &str) -> Option<String> {
         let kernel = self.remote.kernel().await.ok()?;
-        let result = kernel.run(code).await.ok()?;
+        let mut running = pin!(kernel.run(code));
+        let result = loop {
+            tokio::select! {
+                result = &mut running => break result.ok()?,
+                Some(()) = self.interrupts.recv() => {
+                    let _ = self.remote.interrupt(&kernel).await;
+                }
+            }
+        };
         let found = result.stdout().trim_end().to_owned();
         let is_found = result.exit_code().unwrap_or(0) == 0 && !found.is_empty();
         is_found.then_some(found)

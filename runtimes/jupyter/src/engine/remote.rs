@@ -112,11 +112,12 @@ impl Remote {
         }
     }
 
-    /// Whether the gateway says so if a program has failed.
-    pub(super) async fn says_exits(&self) -> bool {
-        // Those of this project do; so say those that know what only these have.
-        let negotiated = self.client.negotiated().await;
-        negotiated.is_ok_and(|it| it.has_marked_executions())
+    /// Whether there is one, and its gateway is one of this project: these say if a program has failed, and respond soon.
+    pub(super) fn is_ours(&self) -> bool {
+        match &self.state {
+            State::Ready(kernel, _) => kernel.has_marked_executions(),
+            _ => false,
+        }
     }
 
     /// Forgets the kernel, which is gone. The next one is created when it is needed.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sorna::tokio::{Execution, Kernel};
 use sorna::{Error, ExecutionEvent, ExecutionResult};
 
@@ -59,7 +59,7 @@ impl<R: Replies> Worker<R> {
             false => self.run(request, &code, is_silent).await,
         };
         let mut content = json!({
-            "status": "ok", "execution_count": self.count, "user_expressions": expressions(request), "payload": [],
+            "status": "ok", "execution_count": self.count, "user_expressions": {}, "payload": [],
         });
         if let Some(failure) = failure {
             let error = json!({
@@ -79,6 +79,8 @@ impl<R: Replies> Worker<R> {
                 self.abort_waiting().await;
                 return;
             }
+        } else {
+            content["user_expressions"] = self.expressions(request).await;
         }
         self.reply(request, "execute_reply", content).await;
     }
@@ -135,7 +137,7 @@ impl<R: Replies> Worker<R> {
         let ended = self.attend_cell(&mut execution, &mut running).await;
         let end = match ended {
             Ok(result) => {
-                let says_exits = self.remote.says_exits().await;
+                let says_exits = self.remote.is_ours();
                 if let Some(value) = running.cell.value()
                     && !is_silent
                 {
@@ -362,17 +364,4 @@ impl<R: Replies> Worker<R> {
             false => failure,
         }
     }
-}
-
-/// What `user_expressions` are: this kernel evaluates none, and says so of each.
-fn expressions(request: &Request) -> Value {
-    let asked = request.content["user_expressions"].as_object();
-    let names = asked.into_iter().flat_map(Map::keys);
-    let failed = json!({
-        "status": "error", "ename": "NotImplementedError", "evalue": "this kernel evaluates no user_expressions", "traceback": [],
-    });
-    names
-        .map(|name| (name.clone(), failed.clone()))
-        .collect::<Map<_, _>>()
-        .into()
 }

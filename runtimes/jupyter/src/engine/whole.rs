@@ -1,0 +1,92 @@
+//! Whether code is whole: what its text says, and what the language's own compiler says where that is near.
+
+use serde_json::{Value, json};
+
+use super::link::Replies;
+use super::{Completeness, Worker};
+use crate::traceback::Family;
+
+/// Prints what the compiler says. What is awaited is as in cells.
+const PYTHON: &str = r#"
+import ast, codeop, warnings
+compiler = codeop.CommandCompiler()
+compiler.compiler.flags |= getattr(ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
+try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        print("incomplete" if compiler(code, symbol="exec") is None else "complete")
+except (SyntaxError, OverflowError, ValueError):
+    print("invalid")
+"#;
+
+impl<R: Replies> Worker<R> {
+    pub(super) async fn is_complete(&mut self, code: &str) -> Value {
+        match self.completeness(code).await {
+            Completeness::Complete => json!({"status": "complete"}),
+            Completeness::Incomplete => json!({"status": "incomplete", "indent": indent(code)}),
+            Completeness::Invalid => json!({"status": "invalid"}),
+            Completeness::Unknown => json!({"status": "unknown"}),
+        }
+    }
+
+    async fn completeness(&mut self, code: &str) -> Completeness {
+        let judged = (self.judge)(&self.language.name, code);
+        let Some(question) = question(self.language.family(), code) else {
+            return judged;
+        };
+        // Whoever types waits for this: elsewhere, or before the interpreter is there, that takes too long.
+        if !self.remote.is_ours() {
+            return judged;
+        }
+        match self.look_up(&question).await.as_deref() {
+            Some("invalid") => Completeness::Invalid,
+            Some("incomplete") => Completeness::Incomplete,
+            // The compiler does not ask for an empty line after a block, as people who type do.
+            _ => judged,
+        }
+    }
+}
+
+/// Code that prints what the language's compiler says of other code.
+fn question(family: Family, code: &str) -> Option<String> {
+    let text = |text: &str| serde_json::to_string(text).ok();
+    match family {
+        Family::Python => Some(format!(
+            "exec({}, {{'code': {}}})",
+            text(PYTHON)?,
+            text(code)?
+        )),
+        Family::R if !code.contains('\0') => Some(format!(
+            "local(tryCatch({{ parse(text = {}, keep.source = FALSE); cat('complete') }}, error = function(e) cat(if (grepl('unexpected end of input|INCOMPLETE_STRING', conditionMessage(e))) 'incomplete' else 'invalid')))",
+            text(code)?
+        )),
+        _ => None,
+    }
+}
+
+/// The white space with which the next line of unfinished code begins.
+fn indent(code: &str) -> String {
+    let last = code
+        .trim_end_matches('\n')
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default();
+    let is_space = |c: &char| matches!(c, ' ' | '\t');
+    let mut indent: String = last.chars().take_while(is_space).collect();
+    if last.trim_end().ends_with([':', '{', '(', '[']) {
+        indent.push_str("    ");
+    }
+    indent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_line_is_indented_as_code_is() {
+        assert_eq!(indent("def f():"), "    ");
+        assert_eq!(indent("if x:\n    y = 1\n"), "    ");
+        assert_eq!(indent("x = 'a"), "");
+    }
+}
