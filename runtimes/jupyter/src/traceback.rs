@@ -4,6 +4,8 @@
 //! Where they say no exit code, as those of 2017, or 0 for exceptions too, as managers of Backend.AI 23.09, the traceback is
 //! also all that says *that* a cell failed: see [`Family::is_certain`].
 
+use std::borrow::Cow;
+
 /// What writes tracebacks, as far as their form is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -83,9 +85,13 @@ impl Family {
     pub fn begins(self, line: &str) -> bool {
         match self {
             Self::Python => {
+                let line = &*uncolored(line);
                 line.trim_start_matches(['+', ' ', '|'])
                     .starts_with("Traceback (most")
                     || is_of_syntax(line)
+                    || is_rule(line)
+                    || name_in_header(line).is_some()
+                    || is_place(line)
             }
             Self::R => line.starts_with("Error in ") || line.starts_with("Error: "),
             Self::Node => {
@@ -104,7 +110,7 @@ impl Family {
             return None;
         }
         match self {
-            Self::Python => python(text),
+            Self::Python => python(text).or_else(|| ipython(text)),
             Self::R => r(text),
             Self::Node => node(text),
             Self::Ruby => ruby(text),
@@ -226,6 +232,79 @@ fn python(text: &str) -> Option<Found> {
     }
     let name = name.rsplit('.').next().unwrap_or(name);
     Some(found(text, all[first].0, name, value))
+}
+
+/// As IPython writes it, which runs the cells of Backend.AI.
+fn ipython(text: &str) -> Option<Found> {
+    let all: Vec<_> = places(text)
+        .map(|(at, line)| (at, uncolored(line)))
+        .collect();
+    let is_message = |line: &str, name: &str| {
+        let rest = line.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    let header = all
+        .iter()
+        .rposition(|(_, line)| name_in_header(line).is_some());
+    let (start, name, message) = match header {
+        Some(at) => {
+            let name = name_in_header(&all[at].1)?.to_owned();
+            // Causes have no line of their own.
+            let rule = all[..at].iter().rposition(|(_, line)| is_rule(line));
+            let message = (at + 1..all.len()).find(|&it| is_message(&all[it].1, &name))?;
+            (rule.unwrap_or(at), name, message)
+        }
+        // Errors of syntax have no header.
+        None => {
+            let place = all.iter().rposition(|(_, line)| is_place(line))?;
+            let message = (place + 1..all.len()).find(|&it| is_of_language(&all[it].1))?;
+            let name = all[message].1.split(':').next()?.to_owned();
+            (place, name, message)
+        }
+    };
+    let rest = uncolored(&text[all[message].0..]);
+    let value = rest[name.len()..].trim_start_matches(':').trim();
+    Some(found(text, all[start].0, &name, value))
+}
+
+/// The name in `ValueError    Traceback (most recent call last)`.
+fn name_in_header(line: &str) -> Option<&str> {
+    let name = line.strip_suffix("Traceback (most recent call last)")?;
+    let name = name.trim_end();
+    is_name(name).then_some(name)
+}
+
+/// The line above.
+fn is_rule(line: &str) -> bool {
+    line.len() >= 20 && line.bytes().all(|byte| byte == b'-')
+}
+
+/// As in `  Cell In[4], line 1`.
+fn is_place(line: &str) -> bool {
+    let line = line.trim_start();
+    (line.starts_with("Cell In[") || line.starts_with("File ")) && line.contains(", line ")
+}
+
+/// Whether it is the message of an error of syntax.
+fn is_of_language(line: &str) -> bool {
+    let name = line.split(':').next().unwrap_or_default();
+    matches!(name, "SyntaxError" | "IndentationError" | "TabError")
+}
+
+/// Without the sequences that give colors to it.
+fn uncolored(text: &str) -> Cow<'_, str> {
+    if !text.contains('\x1b') {
+        return text.into();
+    }
+    let mut pieces = text.split("\x1b[");
+    let first = pieces.next().unwrap_or_default();
+    let rest = pieces.map(|piece| {
+        let end = piece.find(|c: char| !c.is_ascii_digit() && c != ';');
+        end.map_or("", |end| {
+            piece[end..].strip_prefix('m').unwrap_or(&piece[end..])
+        })
+    });
+    std::iter::once(first).chain(rest).collect()
 }
 
 /// Where the last traceback begins: a syntax error has a place and no header.
@@ -398,6 +477,44 @@ mod tests {
         );
     }
 
+    /// Of a manager of Backend.AI 23.09.10, and one of 26.9.6.
+    const COLORED: [&str; 2] = [
+        "\x1b[0;31m---------------------------------------------------------------------------\x1b[0m\n\x1b[0;31mZeroDivisionError\x1b[0m                         Traceback (most recent call last)\nCell \x1b[0;32mIn[4], line 1\x1b[0m\n\x1b[0;32m----> 1\x1b[0m \x1b[38;5;241;43m1\x1b[39;49m\x1b[38;5;241;43m/\x1b[39;49m\x1b[38;5;241;43m0\x1b[39;49m\n\n\x1b[0;31mZeroDivisionError\x1b[0m: division by zero",
+        "\x1b[31m---------------------------------------------------------------------------\x1b[39m\n\x1b[31mZeroDivisionError\x1b[39m                         Traceback (most recent call last)\n\x1b[36mCell\x1b[39m\x1b[36m \x1b[39m\x1b[32mIn[13]\x1b[39m\x1b[32m, line 1\x1b[39m\n\x1b[32m----> \x1b[39m\x1b[32m1\x1b[39m \x1b[32m1\x1b[39m/\x1b[32m0\x1b[39m\n\n\x1b[31mZeroDivisionError\x1b[39m: division by zero",
+    ];
+
+    #[test]
+    fn errors_of_ipython_have_colors() {
+        let python = Family::Python;
+        for text in COLORED {
+            let (name, value) = ("ZeroDivisionError", "division by zero");
+            is(python, text, "", name, value);
+            let warned = format!("a warning\n{text}");
+            is(python, &warned, "a warning\n", name, value);
+            assert!(text.lines().take(2).all(|line| python.begins(line)));
+            let shown = python.find(text).unwrap().failure.traceback;
+            assert_eq!(shown.join("\n"), text);
+            // It led to another one.
+            let name = "json.decoder.JSONDecodeError";
+            let text = format!(
+                "{text}\n\n{}\n\n\x1b[0;31mKeyError\x1b[0m      Traceback (most recent call last)\nCell In[1], line 2\n----> 2 x\n\nKeyError: '{name}: x'\n\ny",
+                CONNECTIONS[0]
+            );
+            is(python, &text, "", "KeyError", &format!("'{name}: x'\n\ny"));
+        }
+        let syntax = "hm\n  \x1b[96mCell\x1b[39m\x1b[96m \x1b[39m\x1b[32mIn[1]\x1b[39m\x1b[32m, line 1\x1b[39m\n\x1b[33m    x = (\x1b[39m\n         ^\n\x1b[91mSyntaxError\x1b[39m\x1b[91m:\x1b[39m incomplete input\n";
+        is(python, syntax, "hm\n", "SyntaxError", "incomplete input");
+        let bare = "KeyboardInterrupt     Traceback (most recent call last)\nCell In[1], line 1\n\nKeyboardInterrupt: \n";
+        is(python, bare, "", "KeyboardInterrupt", "");
+        for text in [
+            "--------------------\n",
+            "\x1b[31mKeyError\x1b[39m  Traceback (most recent call last)\nCell In[1], line 1\n",
+            "Cell In[1], line 1\n",
+        ] {
+            assert_eq!(python.find(text), None, "{text}");
+        }
+    }
+
     #[test]
     fn causes_belong_to_an_error() {
         for connection in CONNECTIONS {
@@ -524,6 +641,12 @@ mod tests {
             "': ",
             CONNECTIONS[0],
             "    at ",
+            "\x1b[0;31m",
+            "\x1b[",
+            "KeyError",
+            " Traceback (most recent call last)",
+            "SyntaxError: ",
+            "Cell In[1], line 1",
         ];
         let mut number = 1_u64;
         for _ in 0..20_000 {
@@ -532,7 +655,7 @@ mod tests {
                 number = number
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
-                text += pieces[usize::try_from(number >> 60).unwrap()];
+                text += pieces[usize::try_from(number >> 32).unwrap() % pieces.len()];
             }
             for family in [
                 Family::Python,
