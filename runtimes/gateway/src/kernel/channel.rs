@@ -16,11 +16,11 @@ use super::nonblocking;
 const READ_SIZE: usize = 32 * 1024;
 /// After how many small reads, one soon after the other, and without a message to the runner, messages gather before they are
 /// read: otherwise each line of a program that prints all the time wakes the gateway.
-const FLOOD: u32 = 256;
+const FLOOD: u32 = 64;
 /// For how long they do.
 const GATHERING: Duration = Duration::from_millis(1);
 /// After what time without any each is read at once again.
-const CALM: Duration = Duration::from_millis(5);
+const CALM: Duration = Duration::from_millis(100);
 
 /// A socket to the runner that never blocks: what cannot be sent yet is kept.
 #[derive(Debug)]
