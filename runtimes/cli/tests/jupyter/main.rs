@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod gateways;
 mod lists;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sorna::protocol::{Complete, Interrupt};
 use sorna::tokio::{Client, Kernel, TemporaryKernel};
-use sorna::{BuildError, Dialect, Error, KernelSpec};
+use sorna::{BuildError, Dialect, Error, KernelSpec, ProblemKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -231,7 +231,11 @@ fn is_unknown(error: &Error) -> bool {
         error => {
             let gateway = error.gateway();
             gateway.is_some_and(|it| {
-                it.kind() == Some(sorna::ProblemKind::UrlNotFound) || it.is_unsupported()
+                let kind = it.kind();
+                // The second is what that of 2017 says.
+                kind == Some(ProblemKind::UrlNotFound)
+                    || kind == Some(ProblemKind::GenericNotFound)
+                    || it.is_unsupported()
             })
         }
     }
