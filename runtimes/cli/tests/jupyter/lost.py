@@ -42,3 +42,45 @@ reply = run(client, "echo x")
 assert (reply["status"], reply["ename"]) == ("error", "GatewayError"), reply
 client.stop_channels()
 manager.shutdown_kernel()
+
+# A gateway that goes away in the middle of a cell, and comes back. The kernel that Jupyter knows lives on.
+os.environ["SORNA_SECRET_KEY"] = "a-key-that-is-long-enough-0123456789abcdef"
+
+
+def serve(address):
+    server = subprocess.Popen([sys.argv[1], "serve", "--listen", address], stdout=subprocess.PIPE, text=True)
+    line = server.stdout.readline().strip()
+    assert line.startswith("export SORNA_ENDPOINT="), line
+    return server, line.partition("=")[2].strip("'\"")
+
+
+server, endpoint = serve("127.0.0.1:0")
+os.environ["SORNA_ENDPOINT"] = endpoint
+manager, client = start_new_kernel(kernel_name="sorna-bash")
+assert run(client, "x=1")["status"] == "ok"
+number = client.execute("echo on; sleep 1000")
+waiting = client.execute("echo $x")
+while client.get_iopub_msg(timeout=TIMEOUT)["content"].get("text") != "on\n":
+    pass
+server.kill()
+server.wait()
+replies = {}
+while len(replies) < 2:
+    message = client.get_shell_msg(timeout=TIMEOUT)
+    replies[message["parent_header"]["msg_id"]] = message["content"]
+assert (replies[number]["status"], replies[number]["ename"]) == ("error", "GatewayError"), replies
+assert "may still run" in replies[number]["traceback"][-1], replies
+assert replies[waiting]["status"] == "aborted", replies
+reply = run(client, "echo $x")
+assert (reply["status"], reply["ename"]) == ("error", "GatewayError"), reply
+assert manager.is_alive()
+server, _ = serve(endpoint.partition("//")[2])
+reply = run(client, "echo $x")
+assert (reply["status"], reply["ename"]) == ("error", "KernelLost"), reply
+texts.clear()
+assert run(client, "echo again$x")["status"] == "ok"
+assert texts == ["again\n"], texts
+client.stop_channels()
+manager.shutdown_kernel()
+server.terminate()
+server.wait()
