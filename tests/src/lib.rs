@@ -1,6 +1,5 @@
 //! What the tests across the crates share.
 
-pub mod browser;
 pub mod drivers;
 pub mod npm;
 pub mod proxy;

@@ -14,6 +14,7 @@ pub(crate) const PROTOCOL: &str = "5.4";
 pub(crate) const EMPTY: &[u8] = b"{}";
 
 /// The channels of a kernel that messages are on.
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Channel {
     Shell,
@@ -25,7 +26,8 @@ pub(crate) enum Channel {
 /// A message to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    /// Where it goes: to one client, or over `iopub` to all. Sockets that have one of these each need it not.
+    /// Where it goes: to one client, or over `iopub` to all. Of sockets, each channel has one.
+    #[cfg(feature = "server")]
     pub(crate) channel: Channel,
     /// To whom it goes: those of the request, which mean something to what carries messages alone.
     pub(crate) identities: Vec<Bytes>,
@@ -39,6 +41,7 @@ impl Message {
     /// One that follows from nothing.
     pub(crate) fn new(kind: &'static str, content: Value) -> Self {
         Self {
+            #[cfg(feature = "server")]
             channel: Channel::Iopub,
             identities: Vec::new(),
             kind,
@@ -116,6 +119,7 @@ impl Request {
     /// A message that follows from it, to whom it came from.
     pub(crate) fn child(&self, kind: &'static str, content: Value) -> Message {
         Message {
+            #[cfg(feature = "server")]
             channel: Channel::Iopub,
             identities: self.identities.clone(),
             kind,

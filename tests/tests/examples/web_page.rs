@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_test_tools::browser::Browser;
 use sorna_test_tools::need;
-use sorna_tests::browser::Browser;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 

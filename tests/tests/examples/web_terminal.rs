@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use sorna_gateway::{Gateway, GatewayConfig};
-use sorna_tests::browser::Browser;
+use sorna_test_tools::browser::Browser;
 use sorna_tests::npm;
 use tungstenite::client::IntoClientRequest;
 

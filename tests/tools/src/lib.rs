@@ -10,8 +10,9 @@
 //! # }
 //! ```
 //!
-//! And a [watchdog](watch) for tests that may hang.
+//! And a [watchdog](watch) for tests that may hang, and a [browser].
 
+pub mod browser;
 mod watchdog;
 
 use std::io::Write as _;
@@ -105,7 +106,7 @@ pub fn need_original_client() -> Option<PathBuf> {
 /// ```text
 /// python3 -m venv target/jupyter
 /// target/jupyter/bin/pip install 'jupyter_client<9' 'jupyter_kernel_test==0.7.*' nbclient nbconvert papermill \
-///     jupyter_console ipykernel
+///     jupyter_console ipykernel jupyterlab jupyter_kernel_client matplotlib
 /// ```
 ///
 /// # Panics

@@ -7,6 +7,7 @@ mod support;
 
 mod gateways;
 mod lists;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

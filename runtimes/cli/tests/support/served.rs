@@ -20,7 +20,13 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn start(mut command: Command) -> Self {
         // The keys are not printed then.
-        let has_keys_file = command.get_args().any(|argument| argument == "--keys");
+        let has = |option: &str| command.get_args().any(|argument| argument == option);
+        let has_keys_file = has("--keys");
+        // The token is that of a file, or printed.
+        let of_jupyter = match has("--jupyter") {
+            true => 1 + usize::from(!has("--jupyter-token")),
+            false => 0,
+        };
         let mut child = command.spawn().expect("sorna runs");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let lines = stdout.lines().map(|line| line.expect("text"));
@@ -29,7 +35,7 @@ impl Served {
             Some((name.to_owned(), value.to_owned()))
         });
         // The pipe may be open in what runs it.
-        let number = if has_keys_file { 1 } else { 3 };
+        let number = if has_keys_file { 1 } else { 3 } + of_jupyter;
         let settings = settings.take(number).collect();
         let id = child.id();
         Self {

@@ -266,6 +266,8 @@ impl Hub {
         let is_tracked = parent.is_none_or(|kind| !UNTRACKED.contains(&kind));
         let mut known = self.lock();
         match state {
+            // It has started before any message.
+            Some("starting") => return,
             Some(state) if is_tracked => state.clone_into(&mut known.execution),
             _ => return,
         }

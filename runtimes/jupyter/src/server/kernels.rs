@@ -208,7 +208,11 @@ impl Entry {
         let is_over = || Problem::not_found(format!("Kernel does not exist: {}", self.id));
         self.restarts.send(outcome).map_err(|_| is_over())?;
         match told.await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                // What tells clients of it may still wait for them.
+                self.hub.set_state("idle");
+                Ok(())
+            }
             Ok(Err(error)) => {
                 let reason = format!("cannot restart the kernel: {}", chain(&error));
                 Err(Problem::of_gateway(&error, reason))

@@ -5,8 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::need_one_of;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sorna_test_tools::need_one_of;
 use tempfile::TempDir;
 use tungstenite::{Message, WebSocket};
 
@@ -136,6 +138,17 @@ impl Browser {
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.command("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// What the window shows, as PNG.
+    ///
+    /// # Panics
+    ///
+    /// If the browser does not say.
+    pub fn screenshot(&mut self) -> Vec<u8> {
+        let shot = self.command("Page.captureScreenshot", json!({"format": "png"}));
+        let text = shot["data"].as_str().expect("a picture");
+        STANDARD.decode(text).expect("base64")
     }
 
     /// Errors of the page so far: exceptions, and actions that the browser refused.

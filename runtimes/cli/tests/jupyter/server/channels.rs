@@ -1,0 +1,344 @@
+//! The WebSockets of kernels.
+
+use serde_json::json;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::{Error, Message};
+
+use super::peer::{House, V1, parts};
+use crate::support::eventually;
+
+fn kinds(all: &[(String, String)]) -> Vec<&str> {
+    all.iter().map(|(kind, _)| kind.as_str()).collect()
+}
+
+#[test]
+fn cells_run_in_both_subprotocols() {
+    let house = House::open();
+    let id = house.start("python3");
+    for protocol in [
+        None,
+        Some(V1),
+        Some("other, v1.kernel.websocket.jupyter.org"),
+    ] {
+        let protocol = protocol
+            .filter(|it| !it.contains(','))
+            .or(protocol.and(Some(V1)));
+        let mut channels = house.channels(&id, &format!("s-{}", protocol.is_some()), protocol);
+        let request = channels.execute("print('é')\n6 * 7");
+        let all = channels.follow(&request);
+        assert_eq!(
+            kinds(&all),
+            [
+                "status",
+                "execute_input",
+                "stream",
+                "execute_result",
+                "execute_reply",
+                "status"
+            ]
+        );
+        assert_eq!((&*all[2].1, &*all[3].1, &*all[4].1), ("é\n", "42", "ok"));
+        let request = channels.execute("1 / 0");
+        let all = channels.follow(&request);
+        assert!(
+            all.contains(&("error".to_owned(), "ZeroDivisionError".to_owned())),
+            "{all:?}"
+        );
+        let request = channels.send("control", "kernel_info_request", &json!({}));
+        assert_eq!(
+            kinds(&channels.follow(&request)),
+            ["status", "kernel_info_reply", "status"]
+        );
+        let content = json!({"code": "impor", "cursor_pos": 5});
+        channels.send("shell", "complete_request", &content);
+        let reply = channels.wait("complete_reply");
+        assert_eq!(reply["channel"], "shell");
+        assert!(
+            reply["content"]["matches"]
+                .as_array()
+                .is_some_and(|it| it.contains(&json!("import"))),
+            "{reply}"
+        );
+        // An answer goes over stdin, and a password is not shown.
+        let request = channels
+            .execute("import getpass; print(input('name? ') + getpass.getpass('secret? '))");
+        for (prompt, answer) in [("name? ", "née"), ("secret? ", "hush")] {
+            let question = channels.wait("input_request");
+            assert_eq!(
+                (&question["channel"], &question["content"]["prompt"]),
+                (&json!("stdin"), &json!(prompt))
+            );
+            channels.send("stdin", "input_reply", &json!({"value": answer}));
+        }
+        let all = channels.follow(&request);
+        assert!(
+            all.contains(&("stream".to_owned(), "néehush\n".to_owned())),
+            "{all:?}"
+        );
+    }
+}
+
+#[test]
+fn garbage_ends_nothing() {
+    let house = House::open();
+    let id = house.start("bash");
+    let mut other = house.channels(&id, "other", None);
+    for protocol in [None, Some(V1)] {
+        let mut channels = house.channels(&id, "s", protocol);
+        let header = r#"{"msg_id":"a","msg_type":"execute_request"}"#;
+        let code = r#"{"code":"echo no"}"#;
+        let json = |channel: &str, header: &str| {
+            Message::text(format!(
+                r#"{{"channel":{channel},"header":{header},"content":{code}}}"#
+            ))
+        };
+        for message in [
+            Message::text(""),
+            Message::text("{"),
+            Message::text("[]"),
+            Message::text("null"),
+            Message::text("{\"header\": {}}"),
+            json("\"iopub\"", header),
+            json("\"nothing\"", header),
+            json("7", header),
+            json("\"shell\"", "[\"execute_request\"]"),
+            json("\"shell\"", "\"execute_request\""),
+            Message::binary(vec![]),
+            Message::binary(vec![0xff; 64]),
+            Message::binary(vec![0; 4096]),
+            Message::binary(parts("iopub", [header, "{}", "{}", code])),
+            Message::binary(parts("shell", ["", "{}", "{}", code])),
+            Message::binary(parts("shell", ["[\"execute_request\"]", "{}", "{}", code])),
+            Message::binary(parts("shell", [header, "{}", "{}", "{"])),
+            Message::binary(parts("shell", [header, "{}", "{}", code])[..100].to_vec()),
+            Message::Ping(vec![1; 100].into()),
+        ] {
+            channels.socket.send(message).expect("it reads");
+        }
+        // What has no meaning has no answer, and what is odd has.
+        channels.send("shell", "nonsense_request", &json!({"a": [1]}));
+        channels.send("stdin", "input_reply", &json!({"value": "nobody asked"}));
+        channels.send("shell", "execute_request", &json!({"code": 7}));
+        channels.send(
+            "shell",
+            "complete_request",
+            &json!({"code": "é", "cursor_pos": 1u64 << 40}),
+        );
+        channels.send(
+            "shell",
+            "history_request",
+            &json!({"n": -1, "hist_access_type": {}}),
+        );
+        assert_eq!(channels.run("echo yes"), "yes\n");
+    }
+    assert_eq!(other.run("echo other"), "other\n");
+}
+
+#[test]
+fn a_message_that_is_too_large_ends_its_connection_alone() {
+    let house = House::open();
+    let id = house.start("bash");
+    let mut channels = house.channels(&id, "s", None);
+    let mut other = house.channels(&id, "other", None);
+    let large = Message::text("x".repeat(17 << 20));
+    // It may be gone before all is sent.
+    let _ = channels.socket.send(large);
+    let end = loop {
+        match channels.socket.read() {
+            Ok(Message::Close(frame)) => break frame,
+            Ok(_) => {}
+            Err(Error::Io(_) | Error::ConnectionClosed | Error::Protocol(_)) => break None,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(end.is_none_or(|frame| frame.code == CloseCode::Size));
+    assert_eq!(other.run("echo other"), "other\n");
+}
+
+#[test]
+fn all_clients_see_what_happens_and_only_one_is_answered() {
+    let house = House::open();
+    let id = house.start("bash");
+    let mut first = house.channels(&id, "first", Some(V1));
+    let mut second = house.channels(&id, "second", None);
+    let path = format!("GET /api/kernels/{id}");
+    assert_eq!(house.call(&path, "").1["connections"], 2);
+    let request = first.execute("echo shared");
+    assert!(kinds(&first.follow(&request)).contains(&"execute_reply"));
+    let mut seen = Vec::new();
+    loop {
+        let message = second.next();
+        let kind = message["header"]["msg_type"]
+            .as_str()
+            .expect("a type")
+            .to_owned();
+        let is_over = message["content"]["execution_state"] == "idle";
+        assert_eq!(
+            (&message["channel"], &message["parent_header"]["msg_id"]),
+            (&json!("iopub"), &json!(request))
+        );
+        seen.push(kind);
+        if is_over {
+            break;
+        }
+    }
+    assert_eq!(seen, ["status", "execute_input", "stream", "status"]);
+    // The state is that of the kernel while a cell runs.
+    let request = first.execute("read line; echo $line");
+    first.wait("input_request");
+    assert_eq!(house.call(&path, "").1["execution_state"], "busy");
+    first.send("stdin", "input_reply", &json!({"value": "done"}));
+    assert!(
+        first
+            .follow(&request)
+            .contains(&("stream".to_owned(), "done\n".to_owned()))
+    );
+    drop(second);
+    eventually("one has left", || {
+        house.call(&path, "").1["connections"] == 1
+    });
+}
+
+#[test]
+fn who_comes_back_gets_what_was_missed() {
+    let house = House::open();
+    let id = house.start("python3");
+    for protocol in [None, Some(V1)] {
+        let mut channels = house.channels(&id, "s", protocol);
+        let request = channels.execute(
+            "try:\n    print('begun')\n    while True: pass\nexcept KeyboardInterrupt: print('missed')\n6 * 7",
+        );
+        channels.wait("stream");
+        drop(channels);
+        let path = format!("GET /api/kernels/{id}");
+        eventually("it has left", || {
+            house.call(&path, "").1["connections"] == 0
+        });
+        // Another client lets it go on, and does not get its reply.
+        let mut other = house.channels(&id, "other", None);
+        house.call(&format!("POST /api/kernels/{id}/interrupt"), "");
+        other.wait("stream");
+        eventually("the cell ends", || {
+            house.call(&path, "").1["execution_state"] == "idle"
+        });
+        let answered = other.send("control", "kernel_info_request", &json!({}));
+        loop {
+            let message = other.next();
+            assert_ne!(message["header"]["msg_type"], "execute_reply");
+            if message["parent_header"]["msg_id"] == answered {
+                break;
+            }
+        }
+        drop(other);
+        let mut again = house.channels(&id, "s", protocol);
+        let all = again.follow(&request);
+        assert!(
+            all.contains(&("stream".to_owned(), "missed\n".to_owned())),
+            "{all:?}"
+        );
+        assert!(
+            all.contains(&("execute_reply".to_owned(), "ok".to_owned())),
+            "{all:?}"
+        );
+        // Once, and nothing else is left.
+        assert_eq!(again.run("print(1)"), "1\n");
+    }
+}
+
+#[test]
+fn the_same_session_has_one_connection() {
+    let house = House::open();
+    let id = house.start("bash");
+    let mut older = house.channels(&id, "s", None);
+    let mut newer = house.channels(&id, "s", None);
+    let end = loop {
+        match older.socket.read().expect("a message") {
+            Message::Close(frame) => break frame.expect("a reason"),
+            _ => {}
+        }
+    };
+    assert_eq!(end.reason.as_str(), "another connection has this session");
+    assert_eq!(newer.run("echo here"), "here\n");
+}
+
+#[test]
+fn cells_are_interrupted_and_kernels_restarted() {
+    let house = House::open();
+    let id = house.start("python3");
+    let mut channels = house.channels(&id, "s", None);
+    channels.run("x = 1\nopen('kept', 'w').write('file')");
+    let request = channels.execute("print('begun')\nwhile True: pass");
+    channels.wait("stream");
+    assert_eq!(
+        house
+            .call(&format!("POST /api/kernels/{id}/interrupt"), "")
+            .0,
+        204
+    );
+    let all = channels.follow(&request);
+    assert!(
+        all.contains(&("error".to_owned(), "KeyboardInterrupt".to_owned())),
+        "{all:?}"
+    );
+    assert_eq!(channels.run("print(x)"), "1\n");
+
+    // A cell that runs is aborted, and those that wait; files stay.
+    let running = channels.execute("print('begun')\nwhile True: pass");
+    channels.wait("stream");
+    let waiting = channels.execute("print('never')");
+    let (status, model) = house.call(&format!("POST /api/kernels/{id}/restart"), "");
+    assert_eq!(
+        (status, &model["execution_state"]),
+        (200, &json!("idle")),
+        "{model}"
+    );
+    assert_eq!(
+        channels.wait("status")["content"]["execution_state"],
+        "restarting"
+    );
+    for request in [running, waiting] {
+        let all = channels.follow(&request);
+        assert!(
+            all.contains(&("execute_reply".to_owned(), "aborted".to_owned())),
+            "{all:?}"
+        );
+    }
+    assert_eq!(
+        channels.run("print('x' in globals(), open('kept').read())"),
+        "False file\n"
+    );
+
+    // Over the channels as well.
+    let request = channels.send("control", "shutdown_request", &json!({"restart": true}));
+    let all = channels.follow(&request);
+    assert!(kinds(&all).contains(&"shutdown_reply"), "{all:?}");
+    assert_eq!(channels.run("print(open('kept').read())"), "file\n");
+    channels.send("control", "shutdown_request", &json!({"restart": false}));
+    channels.wait("shutdown_reply");
+    loop {
+        let message = channels.wait("status");
+        if message["content"]["execution_state"] == "dead" {
+            break;
+        }
+    }
+    eventually("it is gone", || {
+        house.call("GET /api/kernels", "").1 == json!([])
+    });
+}
+
+/// Output that nobody reads waits, and comes whole.
+#[test]
+fn slow_clients_get_all() {
+    let house = House::open();
+    let id = house.start("python3");
+    let mut channels = house.channels(&id, "s", Some(V1));
+    let request = channels.execute("for n in range(200): print('x' * 99_999)");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let all = channels.follow(&request);
+    let size: usize = all
+        .iter()
+        .filter(|(kind, _)| kind == "stream")
+        .map(|(_, text)| text.len())
+        .sum();
+    assert_eq!(size, 200 * 100_000);
+}

@@ -1,0 +1,212 @@
+//! Kernels, sessions, and what else there is.
+
+use serde_json::json;
+
+use super::peer::House;
+
+#[test]
+fn kernels_are_started_listed_and_ended() {
+    let house = House::open();
+    let (_, specs) = house.call("GET /api/kernelspecs", "");
+    assert_eq!(specs["default"], "python3");
+    let spec = &specs["kernelspecs"]["bash"];
+    assert_eq!(
+        (&spec["name"], &spec["spec"]["language"]),
+        (&json!("bash"), &json!("bash"))
+    );
+    assert_eq!(&house.call("GET /api/kernelspecs/bash", "").1, spec);
+    let logo = format!(
+        "GET {}",
+        spec["resources"]["logo-svg"].as_str().expect("a path")
+    );
+    assert_eq!(house.call(&logo, "").0, 200);
+    for path in [
+        "/api/kernelspecs/nothing",
+        "/kernelspecs/bash/kernel.js",
+        "/kernelspecs/..%2f..%2fetc/logo-svg.svg",
+    ] {
+        assert_eq!(house.call(&format!("GET {path}"), "").0, 404, "{path}");
+    }
+
+    let id = house.start("bash");
+    let (status, model) = house.call(&format!("GET /api/kernels/{id}"), "");
+    assert_eq!(status, 200);
+    assert_eq!(
+        (
+            &model["name"],
+            &model["connections"],
+            &model["execution_state"]
+        ),
+        (&json!("bash"), &json!(0), &json!("idle"))
+    );
+    let time = model["last_activity"].as_str().expect("a time");
+    assert!(
+        time.len() == "2026-01-01T00:00:00.000000Z".len() && time.ends_with('Z'),
+        "{time}"
+    );
+    // Without a body, it is the usual one; with the ID of one that runs, that.
+    let (_, usual) = house.call("POST /api/kernels", "");
+    assert_eq!(usual["name"], "python3");
+    let (_, same) = house.call("POST /api/kernels", &json!({"kernel_id": id}).to_string());
+    assert_eq!(same["id"], json!(id));
+    let (_, status) = house.call("GET /api/status", "");
+    assert_eq!(status["kernels"], 2);
+    assert_eq!(
+        house
+            .call(&format!("POST /api/kernels/{id}/interrupt"), "")
+            .0,
+        204
+    );
+    assert_eq!(house.call(&format!("DELETE /api/kernels/{id}"), "").0, 204);
+    for request in [
+        "GET /api/kernels/ID",
+        "DELETE /api/kernels/ID",
+        "POST /api/kernels/ID/interrupt",
+        "POST /api/kernels/ID/restart",
+        "GET /api/kernels/ID/channels",
+    ] {
+        let (status, problem) = house.call(&request.replace("ID", &id), "");
+        assert_eq!(status, 404, "{request}");
+        assert_eq!(problem["message"], format!("Kernel does not exist: {id}"));
+    }
+    let (_, left) = house.call("GET /api/kernels", "");
+    assert_eq!(left.as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let house = House::with(|command| command.args(["--max-kernels", "1"]));
+    for (request, body, status, says) in [
+        (
+            "POST /api/kernels",
+            r#"{"name": "klingon"}"#,
+            404,
+            "klingon",
+        ),
+        ("POST /api/kernels", "[1]", 400, "JSON"),
+        ("POST /api/kernels", "{", 400, "JSON"),
+        ("POST /api/kernels", r#"{"name": 1}"#, 400, "name"),
+        ("POST /api/kernels", r#"{"env": []}"#, 400, "env"),
+        ("POST /api/kernels", r#"{"env": {"A": 1}}"#, 400, "env"),
+        (
+            "POST /api/kernels",
+            r#"{"kernel_id": "../x"}"#,
+            400,
+            "kernel_id",
+        ),
+        ("POST /api/sessions", "", 400, "JSON"),
+        ("POST /api/sessions", "{}", 400, "path"),
+        ("POST /api/sessions", r#"{"path": "a"}"#, 400, "type"),
+        (
+            "POST /api/sessions",
+            r#"{"path": "a", "type": "notebook", "kernel": {"name": "klingon"}}"#,
+            501,
+            "klingon",
+        ),
+        (
+            "POST /api/sessions",
+            r#"{"path": "a", "type": "notebook", "kernel": {"id": "a-b-c-d-e"}}"#,
+            404,
+            "a-b-c-d-e",
+        ),
+        ("PATCH /api/sessions/a-b-c-d-e", "{}", 404, "Session"),
+        ("DELETE /api/sessions/a-b-c-d-e", "", 404, "Session"),
+        ("PUT /api/kernels", "", 405, "Not Allowed"),
+        ("GET /api/contents", "", 404, "contents"),
+        ("GET /api/terminals", "", 404, "terminals"),
+        ("GET /api/anything/else", "", 404, "Not Found"),
+    ] {
+        let (code, problem) = house.call(request, body);
+        assert_eq!(code, status, "{request} {body}: {problem}");
+        let message = problem["message"].as_str().unwrap_or_default();
+        assert!(message.contains(says), "{request} {body}: {problem}");
+    }
+    let id = house.start("bash");
+    let (status, problem) = house.call("POST /api/kernels", r#"{"name": "bash"}"#);
+    assert_eq!(status, 503, "{problem}");
+    let message = problem["message"].as_str().unwrap_or_default();
+    assert!(message.contains("limit"), "{message}");
+    // Its place is free once it is gone.
+    house.call(&format!("DELETE /api/kernels/{id}"), "");
+    house.start("bash");
+    let large = format!(r#"{{"name": "{}"}}"#, "x".repeat(2 << 20));
+    let (status, problem) = house.call("POST /api/kernels", &large);
+    assert!(
+        status == 400 && problem["message"].is_string(),
+        "{status} {problem}"
+    );
+}
+
+#[test]
+fn variables_are_those_of_kernels() {
+    let house = House::open();
+    let body = json!({"name": "bash", "env": {"FLAVOR": "vanilla & more", "KERNEL_USERNAME": "u"}});
+    let (status, model) = house.call("POST /api/kernels", &body.to_string());
+    assert_eq!(status, 201, "{model}");
+    let mut channels = house.channels(model["id"].as_str().expect("an ID"), "s", None);
+    assert_eq!(channels.run("echo $FLAVOR"), "vanilla & more\n");
+}
+
+#[test]
+fn sessions_have_their_kernels() {
+    let house = House::open();
+    let body =
+        json!({"path": "a.ipynb", "name": "a", "type": "notebook", "kernel": {"name": "bash"}});
+    let (status, session) = house.call("POST /api/sessions", &body.to_string());
+    assert_eq!(status, 201, "{session}");
+    assert_eq!(session["notebook"]["path"], "a.ipynb");
+    // The same notebook has the same one.
+    let (_, again) = house.call("POST /api/sessions", &body.to_string());
+    assert_eq!(again["id"], session["id"]);
+    let path = format!("/api/sessions/{}", session["id"].as_str().expect("an ID"));
+    let (_, renamed) = house.call(
+        &format!("PATCH {path}"),
+        r#"{"path": "b.ipynb", "name": "b"}"#,
+    );
+    assert_eq!(
+        (&renamed["path"], &renamed["kernel"]["id"]),
+        (&json!("b.ipynb"), &session["kernel"]["id"])
+    );
+    // With another kernel, the one before ends.
+    let (_, changed) = house.call(
+        &format!("PATCH {path}"),
+        r#"{"kernel": {"name": "python3"}}"#,
+    );
+    assert_eq!(changed["kernel"]["name"], "python3");
+    let (_, kernels) = house.call("GET /api/kernels", "");
+    assert_eq!(kernels.as_array().map(Vec::len), Some(1), "{kernels}");
+    assert_eq!(
+        house.call("GET /api/sessions", "").1[0]["kernel"]["id"],
+        kernels[0]["id"]
+    );
+    // With its kernel, a session ends.
+    let id = kernels[0]["id"].as_str().expect("an ID");
+    house.call(&format!("DELETE /api/kernels/{id}"), "");
+    assert_eq!(house.call("GET /api/sessions", "").1, json!([]));
+    assert_eq!(house.call(&format!("GET {path}"), "").0, 404);
+    // With a session, its kernel does.
+    let (_, session) = house.call("POST /api/sessions", &body.to_string());
+    let path = format!("/api/sessions/{}", session["id"].as_str().expect("an ID"));
+    assert_eq!(house.call(&format!("DELETE {path}"), "").0, 204);
+    assert_eq!(house.call("GET /api/kernels", "").1, json!([]));
+}
+
+/// Also if another client of the gateway has destroyed it, or nobody has used it for long.
+#[test]
+fn kernels_that_are_gone_are_not_listed() {
+    let house = House::with(|command| command.args(["--idle-timeout", "500ms"]));
+    let id = house.start("bash");
+    crate::support::eventually("the idle kernel ends", || {
+        house.call("GET /api/kernels", "").1 == json!([])
+    });
+    assert_eq!(house.call(&format!("GET /api/kernels/{id}"), "").0, 404);
+    // One with a client is in use.
+    let id = house.start("bash");
+    let mut channels = house.channels(&id, "s", None);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(channels.run("echo here"), "here\n");
+    drop(channels);
+    crate::support::eventually("the kernel that was left ends", || {
+        house.call("GET /api/kernels", "").1 == json!([])
+    });
+}
