@@ -4,5 +4,6 @@ mod access;
 mod channels;
 mod clients;
 mod kernels;
+mod page;
 
 mod peer;
