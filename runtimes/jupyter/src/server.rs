@@ -27,7 +27,6 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use sorna::tokio::Client;
 use sorna::{ApiVersion, ClientOptions, Config, KernelSpec, Limits};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::engine::{Completeness, chain};
 use crate::language::Language;
@@ -35,10 +34,11 @@ use crate::lock::lock;
 use crate::message::now;
 use crate::spec::is_name;
 pub use access::Token;
-use access::{Access, Refusal};
+use access::{Access, Refusal, query};
 use kernels::{Entry, Kernels};
 use reply::{Problem, json as reply, nothing};
 use sessions::{Session, Sessions};
+pub use socket::Io;
 
 /// The version of Jupyter's server whose API this is.
 const VERSION: &str = "2.17.0";
@@ -47,11 +47,6 @@ const USUAL: &str = "python3";
 /// As long as executions may take: users interrupt them.
 const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const LOGO: &str = "logo-svg.svg";
-
-/// A connection over which a WebSocket is spoken.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// The connection of a request, once a response with status 101 has been sent; `None` if the client is gone.
 pub type Upgrade = Pin<Box<dyn Future<Output = Option<Box<dyn Io>>> + Send>>;
@@ -640,17 +635,6 @@ fn text<'m>(model: &'m Map<String, Value>, field: &str) -> Result<Option<&'m str
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(Problem::bad(format!("{field} must be a text"))),
     }
-}
-
-/// A parameter of the query.
-fn query(head: &Parts, name: &str) -> Option<String> {
-    let pairs = head.uri.query()?.split('&');
-    let mut values = pairs.filter_map(|pair| match pair.split_once('=') {
-        Some((it, value)) if it == name => Some(value),
-        _ => None,
-    });
-    let value = values.next()?.replace('+', " ");
-    Some(percent_decode_str(&value).decode_utf8_lossy().into_owned())
 }
 
 /// A random ID, as Jupyter has them (version 4 of RFC 9562).

@@ -5,6 +5,7 @@ use std::fmt;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 /// What clients show to be let in: everyone who knows it can run programs.
@@ -134,7 +135,18 @@ fn given(head: &Parts) -> Option<String> {
             .any(|known| scheme.eq_ignore_ascii_case(known));
         return is_known.then(|| token.trim().to_owned());
     }
-    super::query(head, "token")
+    query(head, "token")
+}
+
+/// A parameter of the query.
+pub(super) fn query(head: &Parts, name: &str) -> Option<String> {
+    let pairs = head.uri.query()?.split('&');
+    let mut values = pairs.filter_map(|pair| match pair.split_once('=') {
+        Some((it, value)) if it == name => Some(value),
+        _ => None,
+    });
+    let value = values.next()?.replace('+', " ");
+    Some(percent_decode_str(&value).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -18,10 +19,14 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
-use super::Io;
 use super::frames::{self, Protocol, V1};
 use super::kernels::Entry;
 use super::reply::Problem;
+
+/// A connection over which a WebSocket is spoken.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// The largest message that is accepted from a client, in bytes.
 const MOST: usize = 16 * 1024 * 1024;

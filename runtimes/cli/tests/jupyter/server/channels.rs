@@ -252,9 +252,8 @@ fn the_same_session_has_one_connection() {
     let mut older = house.channels(&id, "s", None);
     let mut newer = house.channels(&id, "s", None);
     let end = loop {
-        match older.socket.read().expect("a message") {
-            Message::Close(frame) => break frame.expect("a reason"),
-            _ => {}
+        if let Message::Close(frame) = older.socket.read().expect("a message") {
+            break frame.expect("a reason");
         }
     };
     assert_eq!(end.reason.as_str(), "another connection has this session");
