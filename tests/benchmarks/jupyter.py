@@ -3,7 +3,8 @@
 
     target/jupyter/bin/python tests/benchmarks/jupyter.py [ROUNDS]
 
-Builds the command, and prints the median of the ratios of all rounds, ours to ipykernel's; both sides take turns.
+Builds the command, and prints the median of the ratios of all rounds, ours to ipykernel's; both sides take turns, with the same
+interpreter.
 """
 
 import os
@@ -27,11 +28,11 @@ TIMEOUT = 120
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    build = ["cargo", "build", "--quiet", "--release", "-p", "sorna-cli", "--features", "jupyter"]
+    build = ["cargo", "build", "--quiet", "--release", "-p", "sorna-cli", "--features", "jupyter", "--bin", "sorna"]
     subprocess.run(build, cwd=REPOSITORY, check=True)
     with tempfile.TemporaryDirectory() as directory:
         os.environ.update({"JUPYTER_DATA_DIR": directory, "JUPYTER_RUNTIME_DIR": directory})
-        install = [SORNA, "jupyter", "install", "--local", "python3", "--name", "sorna"]
+        install = [SORNA, "jupyter", "install", "--local", "--venv", sys.prefix, "python3", "--name", "sorna"]
         subprocess.run(install, check=True, capture_output=True)
         measured = []
         for _ in range(rounds):

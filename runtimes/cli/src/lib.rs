@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod allocator;
 mod args;
 mod asked;
 mod boxes;

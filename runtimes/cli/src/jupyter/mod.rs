@@ -9,6 +9,7 @@ use sorna::KernelSpec;
 use sorna_jupyter::kernel::{Completeness, Kernel};
 use sorna_jupyter::{Connection, StartError};
 
+use crate::allocator::{self, Use};
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,6 +33,7 @@ pub(crate) fn jupyter(arguments: JupyterArgs, globals: &Globals) -> Result<Exit,
 
 /// Carries out `run`.
 fn run(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
+    allocator::choose(Use::Own);
     let connection = Connection::open(&arguments.connection_file)
         .map_err(|error| Failure::usage(chain(&error)))?;
     let mut spec = KernelSpec::new(arguments.lang.as_str());

@@ -1,6 +1,5 @@
 //! `sorna serve`.
 
-mod allocator;
 pub(crate) mod args;
 #[cfg(feature = "jupyter")]
 mod jupyter;
@@ -17,6 +16,7 @@ use sorna::EnvNames;
 use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::allocator::{self, Use};
 use crate::boxes;
 use crate::chain::chain;
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ const WARM: &[&str] = &["python3", "nodejs", "ruby", "r"];
 
 /// Carries out the command.
 pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Failure> {
-    allocator::choose();
+    allocator::choose(Use::Shared);
     let config = config(arguments)?;
     let _log = start_log(arguments.log)?;
     // The keys are in this process's memory: other processes of the user must not read it.

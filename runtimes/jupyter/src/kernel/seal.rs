@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
 use sha2::Sha256;
 use zeromq::ZmqMessage;
 
@@ -48,7 +49,7 @@ impl Seal {
             header.to_string().into(),
             message.parent,
             Bytes::from_static(EMPTY),
-            message.content.to_string().into(),
+            json(&message.content).into(),
         ];
         let signature = match self.signed(&parts) {
             Some(signed) => {
@@ -82,6 +83,14 @@ impl Seal {
         }
         Request::read(identities, header, content)
     }
+}
+
+/// The JSON of a content, in memory that is large enough from the beginning for long text.
+fn json(content: &Value) -> Vec<u8> {
+    let text = content["text"].as_str().map_or(0, str::len);
+    let mut json = Vec::with_capacity(text + text / 16 + 256);
+    serde_json::to_writer(&mut json, content).expect("JSON has a text");
+    json
 }
 
 /// Without the key.
