@@ -17,6 +17,9 @@ const READ_SIZE: usize = 32 * 1024;
 /// After how many small reads, one soon after the other, and without a message to the runner, messages gather before they are
 /// read: otherwise each line of a program that prints all the time wakes the gateway.
 const FLOOD: u32 = 64;
+/// How much they may take until then, in bytes, as far as the system allows it. A runner that has to wait for room is woken again
+/// by each message that is read.
+const ROOM: usize = 1024 * 1024;
 /// For how long they do.
 const GATHERING: Duration = Duration::from_millis(1);
 /// After what time without any each is read at once again.
@@ -46,6 +49,8 @@ impl Channel {
     pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        // It works without.
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&theirs, ROOM);
         let channel = Self {
             stream: Receiver::from_owned_fd_unchecked(ours.into())?,
             full: None,
