@@ -3,7 +3,6 @@
 //! Needs the `sorna` command, built for release, for the row of 1,000 executions. This program is the helper of its
 //! gateway as well, as in `isolation`.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,8 @@ use sorna_gateway::{Gateway, GatewayConfig, IsolationLevel};
 #[path = "../shared/execute.rs"]
 #[allow(dead_code, reason = "others need the rest")]
 mod execute;
+#[path = "../shared/memory.rs"]
+mod memory;
 #[path = "../shared/server.rs"]
 #[allow(dead_code, reason = "others need the rest")]
 mod server;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
     head();
     starts(&mut jupyter);
     executions(&mut jupyter, &root.join("target/release/sorna"));
-    memory(&mut jupyter);
+    at_rest(&mut jupyter);
     ExitCode::SUCCESS
 }
 
@@ -259,7 +260,7 @@ fn executions(jupyter: &mut Jupyter, sorna: &PathBuf) {
 }
 
 /// What kernels at rest take: the memory of their processes, where shared pages are counted once.
-fn memory(jupyter: &mut Jupyter) {
+fn at_rest(jupyter: &mut Jupyter) {
     let gateway = Server::start("cold");
     let client = Client::new(config(gateway.address));
     client
@@ -268,7 +269,7 @@ fn memory(jupyter: &mut Jupyter) {
         .destroy()
         .expect("its end");
     let root = [gateway.id()];
-    let before = resident(&root);
+    let before = memory::shared_out(&root);
     let kernels: Vec<_> = (0..KERNELS)
         .map(|_| {
             let kernel = client.create("python3").expect("a kernel");
@@ -277,7 +278,7 @@ fn memory(jupyter: &mut Jupyter) {
         })
         .collect();
     thread::sleep(Duration::from_secs(2));
-    let ours = resident(&root) - before;
+    let ours = memory::shared_out(&root) - before;
     for kernel in kernels {
         kernel.destroy().expect("its end");
     }
@@ -287,7 +288,7 @@ fn memory(jupyter: &mut Jupyter) {
         .map(|word| word.parse().expect("a process"))
         .collect();
     thread::sleep(Duration::from_secs(2));
-    let theirs = resident(&processes);
+    let theirs = memory::shared_out(&processes);
     jupyter.order("stop");
     let mib = |kib: f64| kib / KERNELS as f64 / 1024.0;
     println!(
@@ -299,41 +300,4 @@ fn memory(jupyter: &mut Jupyter) {
         mib(ours),
         mib(theirs)
     );
-}
-
-/// The memory of these processes and all below them in KiB, with their share of what several have mapped.
-fn resident(processes: &[u32]) -> f64 {
-    let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc").expect("Linux").flatten() {
-        let name = entry.file_name();
-        let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let parent = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(1));
-        if let Some(parent) = parent.and_then(|parent| parent.parse::<u32>().ok()) {
-            parents.push((id, parent));
-        }
-    }
-    let mut all = processes.to_vec();
-    let mut next = 0;
-    while let Some(process) = all.get(next).copied() {
-        all.extend(
-            parents
-                .iter()
-                .filter(|(_, parent)| *parent == process)
-                .map(|(id, _)| id),
-        );
-        next += 1;
-    }
-    let share = |process: &u32| {
-        let path = format!("/proc/{process}/smaps_rollup");
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        line.split_whitespace().next()?.parse::<f64>().ok()
-    };
-    all.iter().filter_map(share).sum()
 }

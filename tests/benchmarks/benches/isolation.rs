@@ -33,6 +33,9 @@ const ROUNDS: usize = 101;
 const EXECUTIONS: usize = 20;
 /// The number of kernels whose memory is measured.
 const KERNELS: usize = 50;
+/// The number of kernels from stock, and how long the gateway has to put the next one there.
+const STOCK_ROUNDS: usize = 31;
+const REST: Duration = Duration::from_millis(300);
 /// The argument that turns this program into the helper of a gateway.
 const HELPER: &str = "__box";
 /// The variable that names another helper.
@@ -99,6 +102,7 @@ impl<T> Levels<T> {
 
 /// A gateway at that level, with the keys that all benchmarks use.
 fn serve(level: &str) {
+    let warm = usize::from(level == "stock");
     let level = match level {
         "none" => IsolationLevel::None,
         "landlock" => IsolationLevel::Landlock,
@@ -113,6 +117,7 @@ fn serve(level: &str) {
         .with_credentials([keys])
         .with_isolation(level)
         .with_require_isolation(true)
+        .with_warm_kernels("bash", warm)
         .with_box_program(program, words.split_whitespace())
         .with_max_kernels_per_key(KERNELS + 10)
         .with_max_requests_per_window(u64::MAX);
@@ -294,20 +299,53 @@ fn bubblewrap(client: &Client) {
     }
     eprintln!("{} mounts", mounts.stdout().lines().count());
     let shell = ["bash", "-c", ":"];
-    let [bwrap, setsid] = take_turns(
+    let python = ["python3", "-c", "print(1)"];
+    let in_bubblewrap =
+        |program: [&str; 3]| process(Command::new("bwrap").args(&arguments).args(program));
+    let live = |client: &Client| {
+        let kernel = client.create("bash").expect("a kernel");
+        kernel.destroy().expect("its end");
+    };
+    let [bwrap, setsid, cold, bwrap_python, python] = take_turns(
         ROUNDS,
         [
-            &mut || process(Command::new("bwrap").args(&arguments).args(shell)),
+            &mut || in_bubblewrap(shell),
             &mut || process(Command::new("setsid").args(shell)),
+            &mut || live(client),
+            &mut || in_bubblewrap(python),
+            &mut || process(Command::new("python3").args(&python[1..])),
         ],
     );
     let what = "`bash -c :` in bubblewrap, with the mounts of a bash kernel";
     row(what, "`setsid bash -c :`", &bwrap, &setsid, "-");
+    let what = "`python3 -c ...` in bubblewrap, with the same mounts";
+    row(what, "`python3 -c ...`", &bwrap_python, &python, "-");
+    let what = "a bash kernel created and destroyed";
+    row(what, "`bash -c :` in bubblewrap", &cold, &bwrap, "1.5");
     kernel.destroy().expect("its end");
+
+    let gateway = Server::start("stock");
+    let client = Client::new(config(gateway.address));
+    // The first one says which language is in use.
+    live(&client);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..STOCK_ROUNDS {
+        // The gateway puts the next one in stock while nothing runs.
+        thread::sleep(REST);
+        let start = Instant::now();
+        live(&client);
+        ours.push(now(start));
+        let start = Instant::now();
+        in_bubblewrap(shell);
+        theirs.push(now(start));
+    }
+    let what = "the same from stock";
+    row(what, "`bash -c :` in bubblewrap", &ours, &theirs, "0.6");
 }
 
 fn process(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).status().expect("a process");
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+    let status = command.status().expect("a process");
     assert!(status.success(), "{status}");
 }
 
