@@ -16,6 +16,7 @@ fn a_query_has_a_run_id_and_an_exit_code() {
         "query",
         &json!({"mode": "query", "code": "print('hi')\nx = 1", "runId": null}),
     );
+    let result = client.finish("query", result);
     let run_id = result["runId"].as_str().unwrap();
     assert_eq!(run_id.len(), 32);
     let expected = json!({
@@ -38,7 +39,7 @@ fn a_query_has_a_run_id_and_an_exit_code() {
         ),
         (json!({"mode": "query", "run_id": "empty"}), "empty"),
     ] {
-        let result = client.execute("query", &body);
+        let result = client.finish("query", client.execute("query", &body));
         assert_eq!(
             (&result["runId"], &result["exitCode"]),
             (&json!(run_id), &json!(0))
@@ -295,7 +296,7 @@ fn a_query_with_the_id_of_a_run_lets_it_end() {
     let first = client.finish("same", first);
     assert_eq!(first["status"], "clean-finished");
     let query = |code: &str| json!({"mode": "query", "code": code, "runId": "r1"});
-    let last = client.execute("same", &query(""));
+    let last = client.finish("same", client.execute("same", &query("")));
     assert_eq!(
         (&last["status"], &last["exitCode"], text(&last, "stdout")),
         (&json!("finished"), &json!(0), "x\n".to_owned())
