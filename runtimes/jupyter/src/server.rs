@@ -421,10 +421,11 @@ impl Server {
         let (response, protocol) = socket::accept(head)?;
         let upgrade = upgrade.ok_or_else(|| Problem::bad("this connection cannot be upgraded"))?;
         let session = query(head, "session_id").filter(|it| !it.is_empty());
+        let is_named = session.is_some();
         let session = session.unwrap_or_else(new_id);
         tokio::spawn(async move {
             if let Some(io) = upgrade.await {
-                socket::serve(io, protocol, entry, session).await;
+                socket::serve(io, protocol, entry, session, is_named).await;
             }
         });
         Ok(response)

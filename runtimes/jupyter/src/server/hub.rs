@@ -1,20 +1,30 @@
 //! The clients of a kernel: who is connected, and what those get that come back.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use super::frames::Outgoing;
 use crate::message::{Channel, EMPTY, Message, Stamp, now};
 
-/// How much waits for a client before who makes messages waits, in KiB.
-const BACKLOG: u32 = 4096;
-/// How much is kept for a client that is not connected, in bytes. What comes after that is left out, but for replies and states.
+/// How much waits for a client before who makes messages waits for it, in bytes.
+const BACKLOG: usize = 4 * 1024 * 1024;
+/// How much of that may be left when they are not to wait any longer.
+const ENOUGH: usize = BACKLOG / 2;
+/// How long they wait for a client to take this much, in bytes. Who takes less is left behind.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LEAST: usize = 256 * 1024;
+/// How much is kept for a client that is not connected, or is left behind, in bytes. Output that comes after that is left out.
 const KEPT: usize = 16 * 1024 * 1024;
+/// How much more is kept of what is not output: replies, questions and states.
+const KEPT_REPLIES: usize = 4 * 1024 * 1024;
 /// For how many clients that are not connected messages are kept.
 const MOST_ABSENT: usize = 4;
 
@@ -29,43 +39,59 @@ const UNTRACKED: &[&str] = &[
     "input_reply",
 ];
 
-/// A message that waits for its client, and the room that it takes.
-pub(super) struct Queued {
-    pub(super) message: Arc<Outgoing>,
-    _room: Option<OwnedSemaphorePermit>,
-}
-
-/// A connection.
+/// A connection of a client. Another one takes its place if the client connects again.
 pub(super) struct Connected {
-    pub(super) number: u64,
-    pub(super) queue: UnboundedReceiver<Queued>,
-    /// Notified when another connection takes its place.
+    number: u64,
+    /// Notified when something waits for the client, or no more will come.
+    filled: Arc<Notify>,
+    /// Notified when another connection has taken its place.
     pub(super) replaced: Arc<Notify>,
 }
 
+/// Who has connected, and what waits for it: what is kept belongs to the client, whichever connection it has.
 struct Client {
-    number: u64,
     session: String,
-    queue: UnboundedSender<Queued>,
-    room: Arc<Semaphore>,
-    replaced: Arc<Notify>,
+    /// Whether it has named its session, so that it may come back.
+    is_named: bool,
+    connection: Option<Connection>,
+    waiting: VecDeque<Arc<Outgoing>>,
+    /// What is being written to its connection.
+    writing: Option<Arc<Outgoing>>,
+    /// The bytes of both.
+    size: usize,
+    /// Whether it was waited for in vain, so that nobody waits for it until it has taken what is kept.
+    is_left_behind: bool,
+    /// Whether output was left out since then.
+    is_cut: bool,
+    /// Notified when it has taken something, or will take nothing more.
+    taken: Arc<Notify>,
 }
 
-/// What a client gets when it comes back.
-struct Absent {
-    session: String,
-    kept: Vec<Arc<Outgoing>>,
-    size: usize,
-    is_cut: bool,
+struct Connection {
+    number: u64,
+    filled: Arc<Notify>,
+    replaced: Arc<Notify>,
 }
 
 struct State {
     execution: String,
     last_activity: Timestamp,
+    /// The one that left last at the end.
     clients: Vec<Client>,
-    absent: Vec<Absent>,
     number: u64,
     is_over: bool,
+}
+
+impl State {
+    fn connected(&mut self, number: u64) -> Option<&mut Client> {
+        let mut clients = self.clients.iter_mut();
+        clients.find(|it| it.connection.as_ref().is_some_and(|it| it.number == number))
+    }
+
+    fn connections(&self) -> usize {
+        let clients = self.clients.iter();
+        clients.filter(|it| it.connection.is_some()).count()
+    }
 }
 
 pub(super) struct Hub {
@@ -89,7 +115,6 @@ impl Hub {
             execution: "starting".to_owned(),
             last_activity: now(),
             clients: Vec::new(),
-            absent: Vec::new(),
             number: 0,
             is_over: false,
         };
@@ -109,7 +134,7 @@ impl Hub {
         Report {
             execution: state.execution.clone(),
             last_activity: state.last_activity,
-            connections: state.clients.len(),
+            connections: state.connections(),
         }
     }
 
@@ -125,92 +150,110 @@ impl Hub {
         }
     }
 
-    /// Connects a client, in place of an older connection of the same session. First it gets what was kept for that. `None` if
-    /// the kernel is over.
-    pub(super) fn connect(&self, session: &str) -> Option<Connected> {
+    /// Connects a client, in place of an older connection of the same session. First it gets what was kept for that, and what
+    /// the older connection has not sent. Without a session, it cannot come back. `None` if the kernel is over.
+    pub(super) fn connect(&self, session: &str, is_named: bool) -> Option<Connected> {
         let mut state = self.lock();
         if state.is_over {
             return None;
         }
         state.number += 1;
-        let (queue, messages) = unbounded_channel();
-        let client = Client {
+        let connection = Connection {
             number: state.number,
-            session: session.to_owned(),
-            queue,
-            room: Arc::new(Semaphore::new(BACKLOG as usize)),
-            replaced: Arc::new(Notify::new()),
+            filled: Arc::default(),
+            replaced: Arc::default(),
         };
-        if let Some(at) = state.absent.iter().position(|it| it.session == session) {
-            for message in state.absent.remove(at).kept {
-                let _ = client.queue.send(Queued {
-                    message,
-                    _room: None,
-                });
-            }
-        }
-        for older in state.clients.iter().filter(|it| it.session == session) {
-            older.replaced.notify_one();
-        }
         let connected = Connected {
-            number: client.number,
-            queue: messages,
-            replaced: Arc::clone(&client.replaced),
+            number: connection.number,
+            filled: Arc::clone(&connection.filled),
+            replaced: Arc::clone(&connection.replaced),
         };
-        state.clients.push(client);
+        match state.clients.iter_mut().find(|it| it.session == session) {
+            Some(client) => client.connect(connection),
+            None => state.clients.push(Client {
+                session: session.to_owned(),
+                is_named,
+                connection: Some(connection),
+                waiting: VecDeque::new(),
+                writing: None,
+                size: 0,
+                is_left_behind: false,
+                is_cut: false,
+                taken: Arc::default(),
+            }),
+        }
         self.in_use.send_replace(true);
         Some(connected)
     }
 
-    /// Disconnects a client. What follows is kept for it, after what it has not got.
-    pub(super) fn disconnect(&self, connected: Connected, unsent: Option<Arc<Outgoing>>) {
+    /// The next message for a client, which counts as unsent until it was [sent](Self::sent); `None` if there will be none. May be
+    /// dropped and called again.
+    pub(super) async fn next(&self, connected: &Connected) -> Option<Arc<Outgoing>> {
+        loop {
+            {
+                let mut state = self.lock();
+                let is_over = state.is_over;
+                // Who was replaced is told so in another way.
+                if let Some(client) = state.connected(connected.number) {
+                    if let Some(message) = client.waiting.pop_front() {
+                        client.writing = Some(Arc::clone(&message));
+                        return Some(message);
+                    }
+                    if is_over {
+                        return None;
+                    }
+                }
+            }
+            connected.filled.notified().await;
+        }
+    }
+
+    /// Takes note that the last message was sent.
+    pub(super) fn sent(&self, connected: &Connected) {
         let mut state = self.lock();
-        let Some(at) = (state.clients.iter()).position(|it| it.number == connected.number) else {
+        if let Some(client) = state.connected(connected.number)
+            && let Some(message) = client.writing.take()
+        {
+            client.size -= message.len();
+            client.taken.notify_one();
+        }
+    }
+
+    /// Disconnects a client, unless it has another connection. What follows is kept for it, after what it has not got.
+    #[expect(clippy::needless_pass_by_value, reason = "it is over")]
+    pub(super) fn disconnect(&self, connected: Connected) {
+        let mut state = self.lock();
+        let is_this = |it: &Connection| it.number == connected.number;
+        let position = state.clients.iter();
+        let mut position = position.map(|it| it.connection.as_ref().is_some_and(is_this));
+        let Some(at) = position.position(|it| it) else {
             return;
         };
-        let client = state.clients.remove(at);
-        // Who waits for room in it goes on.
-        client.room.close();
-        drop(client.queue);
-        let mut queue = connected.queue;
-        queue.close();
-        let rest = std::iter::from_fn(|| queue.try_recv().ok().map(|it| it.message));
-        let rest: Vec<_> = unsent.into_iter().chain(rest).collect();
-        let mut others = state.clients.iter();
-        if let Some(successor) = others.find(|it| it.session == client.session) {
-            for message in rest {
-                let _ = successor.queue.send(Queued {
-                    message,
-                    _room: None,
-                });
+        let mut client = state.clients.remove(at);
+        client.leave();
+        // Who waits for it goes on.
+        client.taken.notify_one();
+        if client.is_named && !state.is_over {
+            let is_absent = |it: &Client| it.connection.is_none();
+            let absent = state.clients.iter().filter(|it| is_absent(it)).count();
+            if absent >= MOST_ABSENT
+                && let Some(at) = state.clients.iter().position(is_absent)
+            {
+                state.clients.remove(at);
             }
-        } else {
-            if state.absent.len() == MOST_ABSENT {
-                state.absent.remove(0);
-            }
-            state.absent.push(Absent {
-                session: client.session,
-                kept: Vec::new(),
-                size: 0,
-                is_cut: false,
-            });
-            let absent = state.absent.last_mut().expect("it was just added");
-            for message in rest {
-                absent.keep(message, &self.stamp);
-            }
+            state.clients.push(client);
         }
-        self.in_use.send_replace(!state.clients.is_empty());
+        self.in_use.send_replace(state.connections() > 0);
     }
 
     /// Whether a message to this session is not lost.
     pub(super) fn reaches(&self, session: &[u8]) -> bool {
         let state = self.lock();
-        let is_connected = |it: &Client| it.session.as_bytes() == session;
-        let is_kept = |it: &Absent| it.session.as_bytes() == session;
-        state.clients.iter().any(is_connected) || state.absent.iter().any(is_kept)
+        let mut clients = state.clients.iter();
+        clients.any(|it| it.session.as_bytes() == session)
     }
 
-    /// Sends a message to its client, or to all. Waits while they are slower than what is sent.
+    /// Sends a message to its client, or to all. Waits for those that take less than what is sent, but not for long.
     pub(super) async fn deliver(&self, message: Message) {
         self.note(&message);
         let header = self.stamp.header(message.kind);
@@ -228,31 +271,51 @@ impl Hub {
             content: message.content.to_string().into(),
         });
         let is_for = |session: &str| to.as_ref().is_none_or(|to| session.as_bytes() == to);
-        let targets: Vec<_> = {
+        let mut slow = Vec::new();
+        {
             let mut state = self.lock();
-            for absent in state.absent.iter_mut().filter(|it| is_for(&it.session)) {
-                absent.keep(Arc::clone(&outgoing), &self.stamp);
-            }
-            let clients = state.clients.iter().filter(|it| is_for(&it.session));
-            clients
-                .map(|it| (it.session.clone(), it.queue.clone(), Arc::clone(&it.room)))
-                .collect()
-        };
-        let size = u32::try_from(outgoing.len() / 1024 + 1).unwrap_or(BACKLOG);
-        for (session, queue, room) in targets {
-            let permit = room.acquire_many_owned(size.min(BACKLOG)).await;
-            let queued = Queued {
-                message: Arc::clone(&outgoing),
-                _room: permit.ok(),
-            };
-            if queue.send(queued).is_err() {
-                let mut state = self.lock();
-                let mut absent = state.absent.iter_mut();
-                if let Some(absent) = absent.find(|it| it.session == session) {
-                    absent.keep(Arc::clone(&outgoing), &self.stamp);
+            for client in state.clients.iter_mut().filter(|it| is_for(&it.session)) {
+                if !client.takes(&outgoing, &self.stamp) {
+                    slow.push((client.session.clone(), Arc::clone(&client.taken)));
                 }
             }
         }
+        let waits = slow.into_iter().map(async |(session, taken)| {
+            let has_room = self.room(&session, &taken).await;
+            let mut state = self.lock();
+            if let Some(client) = state.clients.iter_mut().find(|it| it.session == session) {
+                client.is_left_behind |= !has_room;
+                client.keep(Arc::clone(&outgoing), &self.stamp);
+            }
+        });
+        join_all(waits).await;
+    }
+
+    /// Waits until a client has taken enough of what waits for it, or has left: `false` if it takes too little.
+    async fn room(&self, session: &str, taken: &Notify) -> bool {
+        // How much waits for it, unless that is little enough.
+        let rest = || {
+            let state = self.lock();
+            let client = state.clients.iter().find(|it| it.session == session)?;
+            (client.connection.is_some() && client.size > ENOUGH).then_some(client.size)
+        };
+        let mut before = rest();
+        while let Some(size) = before {
+            let some = async {
+                loop {
+                    taken.notified().await;
+                    let now = rest();
+                    if now.is_none_or(|now| now + LEAST <= size) {
+                        return now;
+                    }
+                }
+            };
+            match timeout(PATIENCE, some).await {
+                Ok(now) => before = now,
+                Err(_) => return false,
+            }
+        }
+        true
     }
 
     /// Takes note of what a message says of the kernel.
@@ -281,35 +344,88 @@ impl Hub {
         let mut state = self.lock();
         state.is_over = true;
         "dead".clone_into(&mut state.execution);
-        state.clients.clear();
-        state.absent.clear();
+        state.clients.retain(|it| it.connection.is_some());
+        for connection in state.clients.iter().filter_map(|it| it.connection.as_ref()) {
+            connection.filled.notify_one();
+        }
     }
 }
 
-impl Absent {
+impl Client {
+    fn connect(&mut self, connection: Connection) {
+        self.leave();
+        if !self.waiting.is_empty() {
+            connection.filled.notify_one();
+        }
+        self.connection = Some(connection);
+        // Nobody waits until it has caught up.
+        self.is_left_behind = self.size > ENOUGH;
+        self.taken.notify_one();
+    }
+
+    /// Takes back what its connection has not sent.
+    fn leave(&mut self) {
+        if let Some(older) = self.connection.take() {
+            older.replaced.notify_one();
+        }
+        if let Some(unsent) = self.writing.take() {
+            self.waiting.push_front(unsent);
+        }
+    }
+
+    /// Whether it has been given a message, or will not get it. If not, it is to be waited for.
+    fn takes(&mut self, message: &Arc<Outgoing>, stamp: &Stamp) -> bool {
+        if self.size <= ENOUGH {
+            (self.is_left_behind, self.is_cut) = (false, false);
+        }
+        let is_slow = self.connection.is_some() && !self.is_left_behind && self.size >= BACKLOG;
+        if !is_slow {
+            self.keep(Arc::clone(message), stamp);
+        }
+        !is_slow
+    }
+
     fn keep(&mut self, message: Arc<Outgoing>, stamp: &Stamp) {
+        let is_behind = self.is_left_behind || self.connection.is_none();
         let is_output = message.channel == Channel::Iopub && message.kind != "status";
-        if is_output && self.size + message.len() > KEPT {
-            if std::mem::replace(&mut self.is_cut, true) {
-                return;
-            }
-            let text = "The output that came while this client was not connected is too long, and is not whole.\n";
-            let content = json!({"name": "stderr", "text": text});
-            let header = stamp.header("stream");
-            self.kept.push(Arc::new(Outgoing {
-                channel: Channel::Iopub,
-                kind: "stream",
-                id: header["msg_id"].as_str().unwrap_or_default().to_owned(),
-                header: header.to_string().into(),
-                parent: match message.parent.is_empty() {
-                    true => Bytes::from_static(EMPTY),
-                    false => message.parent.clone(),
-                },
-                content: content.to_string().into(),
-            }));
+        let most = match is_output {
+            true => KEPT,
+            false => KEPT + KEPT_REPLIES,
+        };
+        if !is_behind || self.size + message.len() <= most {
+            return self.push(message);
+        }
+        if !is_output || std::mem::replace(&mut self.is_cut, true) {
             return;
         }
+        let text = match self.connection {
+            Some(_) => {
+                "This client has taken its output too slowly: it is not whole, and some is left out here.\n"
+            }
+            None => {
+                "The output that came while this client was not connected is too long, and is not whole.\n"
+            }
+        };
+        let content = json!({"name": "stderr", "text": text});
+        let header = stamp.header("stream");
+        self.push(Arc::new(Outgoing {
+            channel: Channel::Iopub,
+            kind: "stream",
+            id: header["msg_id"].as_str().unwrap_or_default().to_owned(),
+            header: header.to_string().into(),
+            parent: match message.parent.is_empty() {
+                true => Bytes::from_static(EMPTY),
+                false => message.parent.clone(),
+            },
+            content: content.to_string().into(),
+        }));
+    }
+
+    fn push(&mut self, message: Arc<Outgoing>) {
         self.size += message.len();
-        self.kept.push(message);
+        self.waiting.push_back(message);
+        if let Some(connection) = &self.connection {
+            connection.filled.notify_one();
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The WebSocket of a client at a kernel.
 
-use std::sync::Arc;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +14,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Response, StatusCode};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -22,6 +25,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use super::frames::{self, Protocol, V1};
 use super::kernels::Entry;
 use super::reply::Problem;
+use crate::lock::lock;
 
 /// A connection over which a WebSocket is spoken.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -33,6 +37,8 @@ const MOST: usize = 16 * 1024 * 1024;
 /// How often to ask for a sign of the client, and after how long without one it is gone.
 const PING: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(120);
+/// The most that is written for a ping or pong, in bytes.
+const MOST_OF_PING: usize = 127;
 /// How long to wait for the client's close frame.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -67,28 +73,91 @@ pub(super) fn accept(head: &Parts) -> Result<(Response<Bytes>, Protocol), Proble
     Ok((response, Protocol::Json))
 }
 
-/// Serves a client until it leaves, or the kernel ends.
-pub(super) async fn serve(io: Box<dyn Io>, protocol: Protocol, entry: Arc<Entry>, session: String) {
+/// When a client was last seen to be there.
+#[derive(Clone)]
+struct Seen(Arc<Mutex<Instant>>);
+
+impl Seen {
+    fn now(&self) {
+        *lock(&self.0) = Instant::now();
+    }
+
+    fn is_silent(&self) -> bool {
+        lock(&self.0).elapsed() > SILENCE
+    }
+}
+
+/// A connection that takes note of what the client takes and sends.
+struct Watched {
+    io: Box<dyn Io>,
+    seen: Seen,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        self.seen.now();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.io).poll_write(context, bytes))?;
+        // A ping is taken by the network, whether the client is there or not.
+        if count > MOST_OF_PING {
+            self.seen.now();
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+/// Serves a client until it leaves, or the kernel ends. What it has missed is kept for when it comes back if it `is_named`.
+pub(super) async fn serve(
+    io: Box<dyn Io>,
+    protocol: Protocol,
+    entry: Arc<Entry>,
+    session: String,
+    is_named: bool,
+) {
     let config = WebSocketConfig::default()
         // Allocated for each socket; the default is 128 KiB.
         .read_buffer_size(8 * 1024)
         .max_message_size(Some(MOST))
         .max_frame_size(Some(MOST))
         .write_buffer_size(0);
+    let seen = Seen(Arc::new(Mutex::new(Instant::now())));
+    let io = Watched {
+        io,
+        seen: seen.clone(),
+    };
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
-    let Some(mut connected) = entry.hub.connect(&session) else {
+    let Some(connected) = entry.hub.connect(&session, is_named) else {
         let _ = sink
             .send(close(CloseCode::Normal, "the kernel has ended"))
             .await;
         return;
     };
-    let mut unsent = None;
-    let heard = std::sync::Mutex::new(Instant::now());
     let end = {
         let listen = async {
             while let Some(frame) = stream.next().await {
-                *crate::lock::lock(&heard) = Instant::now();
                 let read = match frame {
                     Ok(frame @ (Frame::Text(_) | Frame::Binary(_))) => {
                         frames::read(protocol, frame)
@@ -112,36 +181,44 @@ pub(super) async fn serve(io: Box<dyn Io>, protocol: Protocol, entry: Arc<Entry>
             let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
             loop {
                 tokio::select! {
-                    biased;
-                    () = connected.replaced.notified() => {
-                        return Some(close(CloseCode::Normal, "another connection has this session"));
-                    }
-                    queued = connected.queue.recv() => match queued {
-                        Some(queued) => {
-                            let frame = queued.message.frame(protocol);
-                            unsent = Some(Arc::clone(&queued.message));
-                            if sink.send(frame).await.is_err() {
+                    next = entry.hub.next(&connected) => match next {
+                        Some(message) => {
+                            if sink.send(message.frame(protocol)).await.is_err() {
                                 return None;
                             }
-                            unsent = None;
+                            entry.hub.sent(&connected);
                         }
                         None => return Some(close(CloseCode::Normal, "the kernel has ended")),
                     },
                     _ = ping.tick() => {
-                        let since = crate::lock::lock(&heard).elapsed();
-                        if since > SILENCE || sink.send(Frame::Ping(Bytes::new())).await.is_err() {
+                        if sink.send(Frame::Ping(Bytes::new())).await.is_err() {
                             return None;
                         }
                     }
                 }
             }
         };
+        let watch = async {
+            let mut look = tokio::time::interval(PING);
+            loop {
+                look.tick().await;
+                if seen.is_silent() {
+                    return;
+                }
+            }
+        };
+        // The first and the last of these look at nothing that a client which takes nothing could hold up.
         tokio::select! {
+            biased;
+            () = connected.replaced.notified() => {
+                Some(close(CloseCode::Normal, "another connection has this session"))
+            }
             end = listen => end,
             end = speak => end,
+            () = watch => None,
         }
     };
-    entry.hub.disconnect(connected, unsent);
+    entry.hub.disconnect(connected);
     drop(entry);
     if let Some(frame) = end {
         let farewell = async {
