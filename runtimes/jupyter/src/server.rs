@@ -5,6 +5,7 @@ mod access;
 mod frames;
 mod hub;
 mod kernels;
+mod once;
 mod reply;
 mod sessions;
 mod socket;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     CACHE_CONTROL, HeaderValue, LOCATION, VARY,
@@ -36,6 +38,7 @@ use crate::spec::is_name;
 pub use access::Token;
 use access::{Access, Refusal, query};
 use kernels::{Entry, Kernels};
+use once::Once;
 use reply::{Problem, json as reply, nothing};
 use sessions::{Session, Sessions};
 pub use socket::Io;
@@ -63,6 +66,10 @@ struct Inner {
     judge: fn(&str, &str) -> Completeness,
     kernels: Arc<Kernels>,
     sessions: Sessions,
+    /// Kernels that are being started, by the IDs that clients have chosen.
+    kernel_starts: Once<Arc<Entry>>,
+    /// Sessions whose kernels are being started, by their paths.
+    session_starts: Once<Session>,
     started: Timestamp,
     last_activity: Mutex<Timestamp>,
 }
@@ -85,6 +92,8 @@ impl Server {
             judge: |_, _| Completeness::Unknown,
             kernels: Arc::default(),
             sessions: Sessions::default(),
+            kernel_starts: Once::default(),
+            session_starts: Once::default(),
             started: now,
             last_activity: Mutex::new(now),
         }))
@@ -219,6 +228,7 @@ impl Server {
                 Ok(reply(StatusCode::OK, &self.0.kernels.find(id)?.model()))
             }
             ("DELETE", ["api", "kernels", id]) => {
+                self.0.kernel_starts.settled(id).await;
                 self.0.kernels.find(id)?.end().await;
                 Ok(nothing())
             }
@@ -252,6 +262,7 @@ impl Server {
             }
             ("PATCH", ["api", "sessions", id]) => self.change_session(id, body).await,
             ("DELETE", ["api", "sessions", id]) => {
+                let _turn = self.0.sessions.turn(id).await;
                 let session = self.session(id).await?;
                 self.0.sessions.remove(&session.id);
                 if let Ok(kernel) = self.0.kernels.find(&session.kernel) {
@@ -340,13 +351,23 @@ impl Server {
                 Some(id.ok_or_else(|| Problem::bad("kernel_id is no ID of a kernel"))?)
             }
         };
-        // As Jupyter's own server has it.
-        let known = id.and_then(|id| self.0.kernels.find(id).ok());
-        let entry = match known {
-            Some(entry) => entry,
+        let entry = match id {
             None => {
                 let name = text(&model, "name")?;
-                self.start_kernel(name, model.get("env"), id).await?
+                self.start_kernel(name, model.get("env"), None).await?
+            }
+            Some(id) => {
+                let begin = || {
+                    let (server, model, id) = (self.clone(), model.clone(), id.to_owned());
+                    let start = async move {
+                        let name = text(&model, "name")?;
+                        server.start_kernel(name, model.get("env"), Some(&id)).await
+                    };
+                    start.boxed()
+                };
+                // As Jupyter's own server has it, who asks for one that is there gets that.
+                let find = || self.0.kernels.find(id).ok();
+                self.0.kernel_starts.get(id, find, begin).await?
             }
         };
         let location = format!("/api/kernels/{}", entry.id);
@@ -457,38 +478,49 @@ impl Server {
         };
         let kind = kind.ok_or_else(|| Problem::bad("Missing field in JSON data: type"))?;
         self.kernels().await;
-        let known = self.0.sessions.of_path(path);
-        let session = match known {
-            Some(session) => session,
-            None => {
-                let kernel = model.get("kernel").and_then(Value::as_object);
-                let of_kernel = |field| kernel.map_or(Ok(None), |kernel| text(kernel, field));
-                let kernel = match of_kernel("id")?.filter(|id| !id.is_empty()) {
-                    Some(id) => self.0.kernels.find(id)?,
-                    None => {
-                        let name = of_kernel("name")?;
-                        let started = self.start_kernel(name, None, None).await;
-                        started.map_err(not_available)?
-                    }
-                };
-                let session = Session {
-                    id: new_id(),
-                    path: path.to_owned(),
-                    name: text(&model, "name")?.unwrap_or_default().to_owned(),
-                    kind: kind.to_owned(),
-                    kernel: kernel.id.clone(),
-                };
-                self.0.sessions.put(session.clone());
-                session
-            }
+        let find = || self.0.sessions.of_path(path);
+        let begin = || {
+            let (server, model) = (self.clone(), model.clone());
+            let (path, kind) = (path.to_owned(), kind.to_owned());
+            async move { server.new_session(path, kind, &model).await }.boxed()
         };
+        let session = self.0.session_starts.get(path, find, begin).await?;
         let kernel = self.0.kernels.find(&session.kernel)?;
         let location = format!("/api/sessions/{}", session.id);
         Ok(created(&session.model(&kernel), &location))
     }
 
+    /// A session with the kernel that the model names, or a new one.
+    async fn new_session(
+        &self,
+        path: String,
+        kind: String,
+        model: &Map<String, Value>,
+    ) -> Result<Session, Problem> {
+        let kernel = model.get("kernel").and_then(Value::as_object);
+        let of_kernel = |field| kernel.map_or(Ok(None), |kernel| text(kernel, field));
+        let kernel = match of_kernel("id")?.filter(|id| !id.is_empty()) {
+            Some(id) => self.0.kernels.find(id)?,
+            None => {
+                let name = of_kernel("name")?;
+                let started = self.start_kernel(name, None, None).await;
+                started.map_err(not_available)?
+            }
+        };
+        let session = Session {
+            id: new_id(),
+            path,
+            name: text(model, "name")?.unwrap_or_default().to_owned(),
+            kind,
+            kernel: kernel.id.clone(),
+        };
+        self.0.sessions.put(session.clone());
+        Ok(session)
+    }
+
     async fn change_session(&self, id: &str, body: &[u8]) -> Result<Response<Bytes>, Problem> {
         let model = object(body)?.ok_or_else(|| Problem::bad("No JSON data provided"))?;
+        let _turn = self.0.sessions.turn(id).await;
         let before = self.session(id).await?;
         let mut session = before.clone();
         let notebook = model.get("notebook").and_then(Value::as_object);

@@ -1,8 +1,10 @@
 //! Sessions: which kernel belongs to which notebook.
 
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
 
 use serde_json::{Value, json};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use super::kernels::Entry;
 use super::reply::Problem;
@@ -22,26 +24,30 @@ pub(super) struct Session {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<Vec<Session>>);
+pub(super) struct Sessions {
+    all: Mutex<Vec<Session>>,
+    /// Of those that are being changed, by their IDs.
+    turns: Mutex<HashMap<String, Weak<Turn<()>>>>,
+}
 
 impl Sessions {
     pub(super) fn all(&self) -> Vec<Session> {
-        lock(&self.0).clone()
+        lock(&self.all).clone()
     }
 
     pub(super) fn find(&self, id: &str) -> Result<Session, Problem> {
-        let all = lock(&self.0);
+        let all = lock(&self.all);
         let found = all.iter().find(|it| it.id == id).cloned();
         found.ok_or_else(|| Problem::not_found(format!("Session not found: session_id='{id}'")))
     }
 
     pub(super) fn of_path(&self, path: &str) -> Option<Session> {
-        lock(&self.0).iter().find(|it| it.path == path).cloned()
+        lock(&self.all).iter().find(|it| it.path == path).cloned()
     }
 
     /// Adds a session, or replaces the one with this ID.
     pub(super) fn put(&self, session: Session) {
-        let mut all = lock(&self.0);
+        let mut all = lock(&self.all);
         match all.iter_mut().find(|it| it.id == session.id) {
             Some(known) => *known = session,
             None => {
@@ -53,13 +59,28 @@ impl Sessions {
         }
     }
 
+    /// Waits for those who change or end a session, which others must not do until this is dropped.
+    pub(super) async fn turn(&self, id: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = lock(&self.turns);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let known = turns.get(id).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turn = Arc::default();
+                turns.insert(id.to_owned(), Arc::downgrade(&turn));
+                turn
+            })
+        };
+        turn.lock_owned().await
+    }
+
     pub(super) fn remove(&self, id: &str) {
-        lock(&self.0).retain(|it| it.id != id);
+        lock(&self.all).retain(|it| it.id != id);
     }
 
     /// Forgets those whose kernels are none of these.
-    pub(super) fn keep_those_of(&self, kernels: &[std::sync::Arc<Entry>]) {
-        lock(&self.0).retain(|it| kernels.iter().any(|kernel| kernel.id == it.kernel));
+    pub(super) fn keep_those_of(&self, kernels: &[Arc<Entry>]) {
+        lock(&self.all).retain(|it| kernels.iter().any(|kernel| kernel.id == it.kernel));
     }
 }
 

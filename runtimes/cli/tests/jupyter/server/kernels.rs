@@ -210,3 +210,72 @@ fn kernels_that_are_gone_are_not_listed() {
         house.call("GET /api/kernels", "").1 == json!([])
     });
 }
+
+/// The statuses and models of the responses to a request that is sent many times at once.
+fn together(house: &House, request: &str, body: &str) -> Vec<(u16, serde_json::Value)> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| house.call(request, body)))
+            .collect();
+        let join =
+            |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().expect("a response");
+        threads.into_iter().map(join).collect()
+    })
+}
+
+fn ids(models: &serde_json::Value) -> Vec<&str> {
+    let models = models.as_array().expect("models").iter();
+    models.map(|it| it["id"].as_str().expect("an ID")).collect()
+}
+
+#[test]
+fn what_many_start_at_once_is_started_once() {
+    let house = House::open();
+    let id = "01234567-89ab-4def-8123-456789abcdef";
+    let body = json!({"name": "bash", "kernel_id": id}).to_string();
+    for (status, model) in together(&house, "POST /api/kernels", &body) {
+        assert_eq!((status, &model["id"]), (201, &json!(id)), "{model}");
+    }
+    assert_eq!(ids(&house.call("GET /api/kernels", "").1), [id]);
+    // What is ended while it starts is not left.
+    let other = id.replace('0', "9");
+    let body = json!({"name": "bash", "kernel_id": other}).to_string();
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| house.call("POST /api/kernels", &body));
+        while house.call(&format!("DELETE /api/kernels/{other}"), "").0 == 404 {}
+        assert_eq!(start.join().expect("a response").0, 201);
+    });
+    assert_eq!(ids(&house.call("GET /api/kernels", "").1), [id]);
+    house.call(&format!("DELETE /api/kernels/{id}"), "");
+
+    // All are told why it is not there.
+    let body = json!({"name": "klingon", "kernel_id": id}).to_string();
+    for (status, problem) in together(&house, "POST /api/kernels", &body) {
+        assert_eq!(status, 404, "{problem}");
+    }
+    let body = json!({"path": "a.ipynb", "type": "notebook", "kernel": {"name": "bash"}});
+    let all = together(&house, "POST /api/sessions", &body.to_string());
+    let (_, session) = &all[0];
+    for (status, model) in &all {
+        assert_eq!((*status, &model["id"]), (201, &session["id"]), "{model}");
+    }
+    let session = session["id"].as_str().expect("an ID");
+    assert_eq!(ids(&house.call("GET /api/sessions", "").1), [session]);
+    assert_eq!(ids(&house.call("GET /api/kernels", "").1).len(), 1);
+    // Nor does a kernel stay that nobody has.
+    let path = format!("PATCH /api/sessions/{session}");
+    for (status, model) in together(&house, &path, r#"{"kernel": {"name": "bash"}}"#) {
+        assert_eq!(status, 200, "{model}");
+    }
+    assert_eq!(ids(&house.call("GET /api/kernels", "").1).len(), 1);
+    let kernel = house.call("GET /api/kernels", "").1[0]["id"].clone();
+    let kernel = kernel.as_str().expect("an ID");
+    for (status, model) in together(&house, &format!("POST /api/kernels/{kernel}/restart"), "") {
+        assert_eq!(status, 200, "{model}");
+    }
+    let path = format!("DELETE /api/sessions/{session}");
+    let ended = together(&house, &path, "");
+    let ended = ended.iter().filter(|(status, _)| *status == 204).count();
+    assert_eq!(ended, 1);
+    assert_eq!(house.call("GET /api/kernels", "").1, json!([]));
+}
