@@ -98,6 +98,8 @@ pub(super) struct Hub {
     stamp: Stamp,
     state: Mutex<State>,
     in_use: watch::Sender<bool>,
+    /// How many times it was said that it is idle without a request that led to that, as after a restart.
+    renewals: watch::Sender<u64>,
 }
 
 /// What is told of a kernel.
@@ -122,6 +124,7 @@ impl Hub {
             stamp: Stamp::new(sorna::random_token().to_string()),
             state: Mutex::new(state),
             in_use,
+            renewals: watch::Sender::new(0),
         }
     }
 
@@ -141,6 +144,11 @@ impl Hub {
     /// Takes note of a state of the kernel that no message tells of.
     pub(super) fn set_state(&self, state: &str) {
         state.clone_into(&mut self.lock().execution);
+    }
+
+    /// Changes when the kernel is idle after a restart, and what was told before of it was delivered.
+    pub(super) fn renewals(&self) -> watch::Receiver<u64> {
+        self.renewals.subscribe()
     }
 
     /// Takes note of a request.
@@ -336,6 +344,9 @@ impl Hub {
         }
         if parent.is_some() {
             known.last_activity = now();
+        } else if state == Some("idle") {
+            drop(known);
+            self.renewals.send_modify(|count| *count += 1);
         }
     }
 

@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How long that may take.
 const LOOKED: Duration = Duration::from_secs(5);
 
+/// How long to wait until clients were told of a restart.
+const TOLD: Duration = Duration::from_secs(5);
+
 /// A kernel.
 pub(super) struct Entry {
     pub(super) id: String,
@@ -206,11 +209,12 @@ impl Entry {
     pub(super) async fn restart(&self) -> Result<(), Problem> {
         let (outcome, told) = oneshot::channel();
         let is_over = || Problem::not_found(format!("Kernel does not exist: {}", self.id));
+        let mut renewed = self.hub.renewals();
         self.restarts.send(outcome).map_err(|_| is_over())?;
         match told.await {
             Ok(Ok(())) => {
-                // What tells clients of it may still wait for them.
-                self.hub.set_state("idle");
+                // What tells clients of it may still wait for them. After that, the state is the one that they see.
+                let _ = tokio::time::timeout(TOLD, renewed.changed()).await;
                 Ok(())
             }
             Ok(Err(error)) => {

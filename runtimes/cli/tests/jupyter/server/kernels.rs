@@ -279,3 +279,35 @@ fn what_many_start_at_once_is_started_once() {
     assert_eq!(ended, 1);
     assert_eq!(house.call("GET /api/kernels", "").1, json!([]));
 }
+
+/// In all that tells of it, and without a client that is connected.
+#[test]
+fn the_state_is_that_of_the_kernel() {
+    let house = House::open();
+    let body = json!({"path": "a.ipynb", "type": "notebook", "kernel": {"name": "bash"}});
+    let (_, session) = house.call("POST /api/sessions", &body.to_string());
+    assert_eq!(session["kernel"]["execution_state"], "idle", "{session}");
+    let id = session["kernel"]["id"].as_str().expect("an ID");
+    let (show, restart) = (
+        format!("GET /api/kernels/{id}"),
+        format!("POST /api/kernels/{id}/restart"),
+    );
+    for _ in 0..10 {
+        for request in [&show, &restart, &show] {
+            let (status, model) = house.call(request, "");
+            assert_eq!(
+                (status, &model["execution_state"]),
+                (200, &json!("idle")),
+                "{request}"
+            );
+        }
+    }
+    let mut channels = house.channels(id, "s", None);
+    let request = channels.execute("read line");
+    channels.wait("input_request");
+    assert_eq!(house.call(&show, "").1["execution_state"], "busy");
+    let (_, model) = house.call(&restart, "");
+    assert_eq!(model["execution_state"], "idle", "{model}");
+    channels.follow(&request);
+    assert_eq!(house.call(&show, "").1["execution_state"], "idle");
+}
