@@ -14,9 +14,10 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Response, StatusCode};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -39,8 +40,11 @@ const PING: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(120);
 /// The most that is written for a ping or pong, in bytes.
 const MOST_OF_PING: usize = 127;
-/// How long to wait for the client's close frame.
+/// How long to wait for the client's close frame, and for more of what it still sends.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How much of that is read, in bytes, and for how long.
+const MOST_DISCARDED: usize = 256 * 1024 * 1024;
+const DISCARDING: Duration = Duration::from_secs(60);
 
 /// The 101 response to the handshake of RFC 6455, and the subprotocol.
 pub(super) fn accept(head: &Parts) -> Result<(Response<Bytes>, Protocol), Problem> {
@@ -148,13 +152,10 @@ pub(super) async fn serve(
         seen: seen.clone(),
     };
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    let (mut sink, mut stream) = socket.split();
     let Some(connected) = entry.hub.connect(&session, is_named) else {
-        let _ = sink
-            .send(close(CloseCode::Normal, "the kernel has ended"))
-            .await;
-        return;
+        return part(socket, close(CloseCode::Normal, "the kernel has ended")).await;
     };
+    let (mut sink, mut stream) = socket.split();
     let end = {
         let listen = async {
             while let Some(frame) = stream.next().await {
@@ -163,10 +164,7 @@ pub(super) async fn serve(
                         frames::read(protocol, frame)
                     }
                     Ok(_) => continue,
-                    Err(Error::Capacity(_)) => {
-                        return Some(close(CloseCode::Size, "the message is too large"));
-                    }
-                    Err(_) => return None,
+                    Err(error) => return fault(&error),
                 };
                 let taken = read.map(|message| entry.take(&message, &session));
                 match taken {
@@ -220,14 +218,52 @@ pub(super) async fn serve(
     };
     entry.hub.disconnect(connected);
     drop(entry);
-    if let Some(frame) = end {
-        let farewell = async {
-            if sink.send(frame).await.is_ok() {
-                while let Some(Ok(_)) = stream.next().await {}
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    if let Some(frame) = end
+        && let Ok(socket) = sink.reunite(stream)
+    {
+        part(socket, frame).await;
     }
+}
+
+/// Parts with a client, so that it learns why: a connection that is closed with unread data is reset, and loses what was sent last.
+async fn part(mut socket: WebSocketStream<Watched>, frame: Frame) {
+    let farewell = async {
+        socket.send(frame).await?;
+        while let Some(Ok(_)) = socket.next().await {}
+        Ok::<_, Error>(())
+    };
+    if matches!(timeout(FAREWELL, farewell).await, Ok(Err(_))) {
+        return;
+    }
+    let io = socket.get_mut();
+    let rest = async {
+        // It sees the end then.
+        timeout(FAREWELL, io.shutdown()).await.ok()?.ok()?;
+        let mut buffer = vec![0; 16 * 1024];
+        let mut count = 0;
+        while count < MOST_DISCARDED {
+            count += match timeout(FAREWELL, io.read(&mut buffer)).await {
+                Ok(Ok(more @ 1..)) => more,
+                _ => break,
+            };
+        }
+        Some(())
+    };
+    let _ = timeout(DISCARDING, rest).await;
+}
+
+/// What a client is told that breaks the protocol; `None` if it is gone.
+fn fault(error: &Error) -> Option<Frame> {
+    Some(match error {
+        Error::Capacity(_) => close(CloseCode::Size, "a message may have 16 MiB"),
+        Error::Utf8(_) => close(CloseCode::Invalid, "the text is not UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
+        Error::Protocol(_) => close(
+            CloseCode::Protocol,
+            "this breaks the protocol of WebSockets",
+        ),
+        _ => return None,
+    })
 }
 
 fn close(code: CloseCode, reason: &'static str) -> Frame {

@@ -1,8 +1,9 @@
 //! The WebSockets of kernels.
 
 use serde_json::json;
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::{Error, Message};
+use tungstenite::Message;
+use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 
 use super::peer::{House, V1, parts};
 use crate::support::eventually;
@@ -138,21 +139,45 @@ fn garbage_ends_nothing() {
 fn a_message_that_is_too_large_ends_its_connection_alone() {
     let house = House::open();
     let id = house.start("bash");
-    let mut channels = house.channels(&id, "s", None);
     let mut other = house.channels(&id, "other", None);
-    let large = Message::text("x".repeat(17 << 20));
-    // It may be gone before all is sent.
-    let _ = channels.socket.send(large);
-    let end = loop {
-        match channels.socket.read() {
-            Ok(Message::Close(frame)) => break frame,
-            Ok(_) => {}
-            Err(Error::Io(_) | Error::ConnectionClosed | Error::Protocol(_)) => break None,
-            Err(error) => panic!("{error}"),
-        }
-    };
-    assert!(end.is_none_or(|frame| frame.code == CloseCode::Size));
+    // All of it is read, so that the reason is not lost.
+    let large = "x".repeat(40 << 20);
+    let cut = [b'{'; 100];
+    for (protocol, message, code) in [
+        (None, Message::text(large.clone()), CloseCode::Size),
+        (
+            Some(V1),
+            Message::binary(large.into_bytes()),
+            CloseCode::Size,
+        ),
+        (None, text_of(&[0xff; 100]), CloseCode::Invalid),
+        (
+            None,
+            frame_of(OpCode::Data(Data::Reserved(3)), &cut),
+            CloseCode::Protocol,
+        ),
+    ] {
+        let mut channels = house.channels(&id, "s", protocol);
+        channels.socket.send(message).expect("it reads");
+        let end = loop {
+            if let Message::Close(frame) = channels.socket.read().expect("a close frame") {
+                break frame.expect("a reason");
+            }
+        };
+        assert_eq!(end.code, code);
+        assert!(!end.reason.is_empty());
+        // It is not waited for when it is gone.
+        while channels.socket.read().is_ok() {}
+    }
     assert_eq!(other.run("echo other"), "other\n");
+}
+
+fn text_of(bytes: &[u8]) -> Message {
+    frame_of(OpCode::Data(Data::Text), bytes)
+}
+
+fn frame_of(code: OpCode, bytes: &[u8]) -> Message {
+    Message::Frame(Frame::message(bytes.to_vec(), code, true))
 }
 
 #[test]
