@@ -30,7 +30,7 @@ use serde_json::{Map, Value, json};
 use sorna::tokio::Client;
 use sorna::{ApiVersion, ClientOptions, Config, KernelSpec, Limits};
 
-use crate::engine::{Completeness, chain};
+use crate::engine::Completeness;
 use crate::language::Language;
 use crate::lock::lock;
 use crate::message::now;
@@ -216,7 +216,13 @@ impl Server {
                     .ok_or_else(|| Problem::not_found(format!("Kernel spec {name} not found")))?;
                 Ok(reply(StatusCode::OK, spec))
             }
-            ("GET", ["kernelspecs", name, resource]) => logo(name, resource),
+            ("GET", ["kernelspecs", name, resource]) => {
+                let is_known = *resource == LOGO && self.specs().await?.contains_key(*name);
+                match is_known {
+                    true => Ok(logo(name)),
+                    false => Err(Problem::not_found("Not Found")),
+                }
+            }
             ("GET", ["api", "kernels"]) => {
                 let kernels = self.kernels().await;
                 let models = kernels.iter().map(|it| it.model()).collect();
@@ -307,11 +313,7 @@ impl Server {
     /// The models of kernelspecs, by their names: one for each language that the gateway can run.
     async fn specs(&self) -> Result<Map<String, Value>, Problem> {
         let languages = self.0.client.languages().await.map_err(|error| {
-            let reason = format!(
-                "cannot list the languages of the gateway: {}",
-                chain(&error)
-            );
-            Problem::of_gateway(&error, reason)
+            Problem::of_gateway(&error, "cannot list the languages of the gateway")
         })?;
         let available = languages
             .into_iter()
@@ -620,17 +622,14 @@ fn me(head: &Parts) -> Response<Bytes> {
     )
 }
 
-fn logo(name: &str, resource: &str) -> Result<Response<Bytes>, Problem> {
-    if !is_name(name) || resource != LOGO {
-        return Err(Problem::not_found("Not Found"));
-    }
+fn logo(name: &str) -> Response<Bytes> {
     let logo = Language::of(name).logo();
     let mut response = reply::with(StatusCode::OK, "image/svg+xml", logo);
     response.headers_mut().insert(
         CACHE_CONTROL,
         HeaderValue::from_static("private, max-age=3600"),
     );
-    Ok(response)
+    response
 }
 
 fn created(model: &Value, location: &str) -> Response<Bytes> {

@@ -1,6 +1,7 @@
 //! Reading request bodies, within limits; and the body of responses.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,32 +19,56 @@ use crate::kernel::{Held as Output, Receipt};
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How much of a rejected body is read, so that the client receives the response.
-const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
+const DRAIN_LIMIT: usize = 64 * 1024 * 1024;
 /// Pieces of a body that are shorter than this many bytes are joined.
 const SHORT: usize = 1024;
 /// For how long it is read.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unread {
+    /// It has so many bytes or more.
+    TooLarge(usize),
+    Incomplete,
+    TooSlow,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge(limit) => write!(f, "body of {limit} bytes or more"),
+            Self::Incomplete => f.write_str("incomplete body"),
+            Self::TooSlow => f.write_str("body too slow"),
+        }
+    }
+}
+
+impl Unread {
+    /// 400 `generic-bad-request`.
+    pub(crate) fn reply(self) -> ProblemReply {
+        ProblemKind::GenericBadRequest.reply_with(&self.to_string())
+    }
+}
+
 /// Reads a body of less than `limit` bytes.
 ///
 /// # Errors
 ///
-/// 400 `generic-bad-request` if it is larger, slower than `time`, or breaks off.
+/// If it is larger, slower than `time`, or breaks off.
 pub(crate) async fn read(
     body: &mut Incoming,
     limit: usize,
     time: Duration,
-) -> Result<Bytes, ProblemReply> {
-    let too_large =
-        || ProblemKind::GenericBadRequest.reply_with(&format!("body of {limit} bytes or more"));
+) -> Result<Bytes, Unread> {
     if body.size_hint().lower() >= limit as u64 {
-        return Err(too_large());
+        return Err(Unread::TooLarge(limit));
     }
     match tokio::time::timeout(time, collect(body, limit.saturating_sub(1))).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(ProblemKind::GenericBadRequest.reply_with("incomplete body")),
-        Err(_) => Err(ProblemKind::GenericBadRequest.reply_with("body too slow")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge(limit)),
+        Ok(Err(_)) => Err(Unread::Incomplete),
+        Err(_) => Err(Unread::TooSlow),
     }
 }
 

@@ -76,7 +76,7 @@ impl Context {
     }
 
     /// Reads a body within the limits.
-    pub(super) async fn read(&self, body: &mut Incoming) -> Result<Bytes, ProblemReply> {
+    pub(super) async fn read(&self, body: &mut Incoming) -> Result<Bytes, body::Unread> {
         body::read(body, self.body_limit, self.body_timeout).await
     }
 

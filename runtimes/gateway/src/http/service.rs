@@ -14,7 +14,7 @@ use sorna_core::{Dialect, ProblemKind, SecretKey};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::body::{self, ReplyBody};
+use super::body::{self, ReplyBody, Unread};
 use super::context::{Call, Context};
 use super::rate_limit::{Allowance, RateLimiter};
 use super::room::{Permit, Room, ShareUsedUp};
@@ -103,12 +103,15 @@ impl Service {
         let dialect = dialect_of(&parts);
         let checked = head::check(&parts);
         let guest = match dialect {
-            Dialect::BackendAi if checked.is_ok() => self.guest(&parts),
+            Dialect::BackendAi => self.guest(&parts),
             _ => None,
         };
         let answer = match (checked, dialect) {
             (Err(problem), _) => Answer {
-                result: Err(problem),
+                result: match guest {
+                    Some((guest, _)) => Ok(worded(guest, &problem)),
+                    None => Err(problem),
+                },
                 allowance: None,
                 key: None,
             },
@@ -181,19 +184,30 @@ impl Service {
             self.admit(&key, parts)?;
             self.count(&key)
                 .map_err(|_| ProblemKind::RateLimitExceeded.reply())?;
-            let bytes = self.context.read(body).await?;
+            let bytes = match self.context.read(body).await {
+                Ok(bytes) => bytes,
+                Err(reason @ Unread::TooLarge(_)) => {
+                    let status = StatusCode::PAYLOAD_TOO_LARGE;
+                    return Ok(guest.problem(status, &reason.to_string()));
+                }
+                Err(Unread::TooSlow) => {
+                    let reason = Unread::TooSlow.to_string();
+                    return Ok(guest.problem(StatusCode::REQUEST_TIMEOUT, &reason));
+                }
+                Err(reason) => return Err(reason.reply()),
+            };
             let mut request = Request::from_parts(parts.clone(), bytes);
             if let Some(upgrade) = upgrade {
                 request.extensions_mut().insert(GuestUpgrade(upgrade));
             }
             Ok(guest.respond(request).await)
         };
-        let response = response.await.unwrap_or_else(|problem: ProblemReply| {
-            let reason = problem.detail().unwrap_or(problem.title());
-            guest.problem(problem.kind().status(), reason)
-        });
+        let response: Result<_, ProblemReply> = response.await;
         Answer {
-            result: Ok(response.map(ReplyBody::new)),
+            result: Ok(match response {
+                Ok(response) => response.map(ReplyBody::new),
+                Err(problem) => worded(guest, &problem),
+            }),
             allowance: None,
             key: sender,
         }
@@ -223,7 +237,8 @@ impl Service {
             let bytes = if is_form {
                 Bytes::new()
             } else {
-                self.context.read(body).await?
+                let read = self.context.read(body).await;
+                read.map_err(Unread::reply)?
             };
             if is_checked {
                 signed.verify(secret, &bytes)?;
@@ -351,6 +366,13 @@ impl Service {
     fn count(&self, key: &str) -> Result<Allowance, Allowance> {
         self.rate_limiter.count(key, Instant::now())
     }
+}
+
+/// An error of the gateway, in the way of a guest.
+fn worded(guest: &dyn Guest, problem: &ProblemReply) -> Response<ReplyBody> {
+    let reason = problem.detail().unwrap_or(problem.title());
+    let response = guest.problem(problem.kind().status(), reason);
+    response.map(ReplyBody::new)
 }
 
 /// Adds the length of the body, also to responses without one, as the original gateway does.

@@ -58,10 +58,11 @@ impl Owned {
     /// 412 `quota-exceeded` if the key would have more than its share.
     pub(super) fn add(&mut self, portion: Portion, share: &Share) -> Result<(), ProblemReply> {
         if self.kernels >= share.kernels {
-            let detail = format!(
-                "a key may have {} kernels at a time; destroy one",
-                share.kernels
-            );
+            let kernels = match share.kernels {
+                1 => "1 kernel".to_owned(),
+                count => format!("{count} kernels"),
+            };
+            let detail = format!("a key may have {kernels} at a time; destroy one");
             return Err(ProblemKind::QuotaExceeded.reply_with(&detail));
         }
         self.check(portion, share)?;

@@ -145,7 +145,15 @@ fn limits_hold_for_guests() {
     );
     let answer = response(&gateway, "/echo", &"x".repeat(1024 * 1024));
     assert!(
-        answer.starts_with("HTTP/1.1 400") && answer.contains("of the guest: body of"),
+        answer.starts_with("HTTP/1.1 413") && answer.contains("of the guest: body of"),
+        "{answer}"
+    );
+    let twice = "POST /echo HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let mut answer = String::new();
+    let mut stream = send(&gateway, twice);
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("of the guest: "),
         "{answer}"
     );
     for number in 1..5 {

@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use super::frames::Incoming;
 use super::hub::Hub;
 use super::reply::Problem;
-use crate::engine::{Arrivals, Completeness, Engine, Link, Published, Replies, Restarted, chain};
+use crate::engine::{Arrivals, Completeness, Engine, Link, Published, Replies, Restarted};
 use crate::lock::lock;
 use crate::message::{Channel, Message, Request};
 
@@ -87,9 +87,10 @@ impl Kernels {
         let mut engine = Engine::new(client, spec).with_judge(judge);
         // If the client leaves before, the kernel is destroyed as soon as it is there.
         if let Err(error) = engine.create().await {
-            let reason = format!("cannot start a kernel of {name}: {}", chain(&error));
-            tracing::warn!("{reason}");
-            return Err(Problem::of_gateway(&error, reason));
+            let what = format!("cannot start a kernel of {name}");
+            let problem = Problem::of_gateway(&error, &what);
+            tracing::warn!("{}", problem.message());
+            return Err(problem);
         }
         let (arrivals, requests) = Arrivals::new();
         let (published, messages) = Published::new();
@@ -217,10 +218,7 @@ impl Entry {
                 let _ = tokio::time::timeout(TOLD, renewed.changed()).await;
                 Ok(())
             }
-            Ok(Err(error)) => {
-                let reason = format!("cannot restart the kernel: {}", chain(&error));
-                Err(Problem::of_gateway(&error, reason))
-            }
+            Ok(Err(error)) => Err(Problem::of_gateway(&error, "cannot restart the kernel")),
             Err(_) => Err(is_over()),
         }
     }

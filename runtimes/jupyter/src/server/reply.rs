@@ -5,6 +5,8 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::engine::chain;
+
 /// An error response.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -48,18 +50,31 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// For an error of the gateway: of its client here, so that only some of its statuses are those for clients.
-    pub(super) fn of_gateway(error: &sorna::Error, message: String) -> Self {
-        let status = error.gateway().map(sorna::GatewayError::status);
-        let status = match status {
-            Some(status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)) => {
-                status
-            }
+    /// For an error of the gateway: `what` could not be done. Its client is here, so that only some of its statuses are those for
+    /// clients.
+    pub(super) fn of_gateway(error: &sorna::Error, what: &str) -> Self {
+        let gateway = error.gateway();
+        let status = match gateway.map(sorna::GatewayError::status) {
+            Some(
+                status @ (StatusCode::BAD_REQUEST
+                | StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::SERVICE_UNAVAILABLE),
+            ) => status,
             // A limit on kernels, or on what they take.
             Some(StatusCode::PRECONDITION_FAILED) => StatusCode::SERVICE_UNAVAILABLE,
+            None if matches!(error, sorna::Error::Build(_)) => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, message)
+        // Its own words, without those around them that say how the client has got them.
+        let problem = gateway.and_then(sorna::GatewayError::problem);
+        let problem = problem.filter(|problem| problem.agent_details.is_none());
+        let words = problem.and_then(|problem| problem.message());
+        let words = words.map_or_else(|| chain(error), str::to_owned);
+        Self::new(status, format!("{what}: {words}"))
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(super) fn with_status(mut self, status: StatusCode) -> Self {

@@ -23,6 +23,7 @@ fn kernels_are_started_listed_and_ended() {
     for path in [
         "/api/kernelspecs/nothing",
         "/kernelspecs/bash/kernel.js",
+        "/kernelspecs/nothing/logo-svg.svg",
         "/kernelspecs/..%2f..%2fetc/logo-svg.svg",
     ] {
         assert_eq!(house.call(&format!("GET {path}"), "").0, 404, "{path}");
@@ -90,6 +91,12 @@ fn what_cannot_be_done_is_said() {
         ("POST /api/kernels", r#"{"env": {"A": 1}}"#, 400, "env"),
         (
             "POST /api/kernels",
+            r#"{"env": {"LD_PRELOAD": "x"}}"#,
+            400,
+            "LD_PRELOAD",
+        ),
+        (
+            "POST /api/kernels",
             r#"{"kernel_id": "../x"}"#,
             400,
             "kernel_id",
@@ -125,15 +132,32 @@ fn what_cannot_be_done_is_said() {
     let (status, problem) = house.call("POST /api/kernels", r#"{"name": "bash"}"#);
     assert_eq!(status, 503, "{problem}");
     let message = problem["message"].as_str().unwrap_or_default();
-    assert!(message.contains("limit"), "{message}");
+    assert!(
+        message.contains("a key may have 1 kernel at a time")
+            && !message.contains("412")
+            && !message.contains("quota-exceeded"),
+        "{message}"
+    );
     // Its place is free once it is gone.
     house.call(&format!("DELETE /api/kernels/{id}"), "");
     house.start("bash");
-    let large = format!(r#"{{"name": "{}"}}"#, "x".repeat(2 << 20));
-    let (status, problem) = house.call("POST /api/kernels", &large);
+    for size in [2 << 20, 30 << 20] {
+        let large = format!(r#"{{"name": "{}"}}"#, "x".repeat(size));
+        let (status, problem) = house.call("POST /api/kernels", &large);
+        assert!(
+            status == 413 && problem["message"].is_string(),
+            "{status} {problem}"
+        );
+    }
+    // What cannot be a request is answered in the same way.
+    let lines = format!(
+        "authorization: token {}\r\nhost: another\r\n",
+        super::peer::TOKEN
+    );
+    let (status, _, body) = house.raw("GET /api/kernels", &lines, "");
     assert!(
-        status == 400 && problem["message"].is_string(),
-        "{status} {problem}"
+        status == 400 && body.starts_with(r#"{"message":"#),
+        "{status} {body}"
     );
 }
 

@@ -18,7 +18,7 @@ use sorna_core::server::{KeepAliveRequest, ProblemReply};
 use sorna_core::{ApiVersion, KernelId, ProblemKind};
 
 use self::answer::{Result, ok};
-use super::body::ReplyBody;
+use super::body::{ReplyBody, Unread};
 use super::context::{Call, Context};
 use super::extensions::EXTENSIONS;
 use super::files;
@@ -49,7 +49,8 @@ pub(super) async fn respond(context: &Context, mut call: Call<'_>, route: Sessio
         check_owner(&call, &Parameters::parse(query, b"")?)?;
         return upload::upload(context, call, id).await;
     }
-    let bytes = context.read(call.body).await?;
+    let read = context.read(call.body).await;
+    let bytes = read.map_err(Unread::reply)?;
     // Bodies that are no objects are explained by those who read them.
     let parameters = Parameters::parse(query, &bytes).or_else(|_| Parameters::parse(query, b""))?;
     check_owner(&call, &parameters)?;

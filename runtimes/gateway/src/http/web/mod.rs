@@ -90,7 +90,8 @@ impl Web {
                 ))
             }
             WebRoute::Login => {
-                let bytes = body::read(body, BODY_LIMIT, self.body_timeout).await?;
+                let read = body::read(body, BODY_LIMIT, self.body_timeout).await;
+                let bytes = read.map_err(body::Unread::reply)?;
                 self.log_in(&LoginRequest::parse(&bytes)?, keys)
             }
             WebRoute::LoginCheck => {
