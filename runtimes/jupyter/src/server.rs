@@ -36,7 +36,7 @@ use crate::lock::lock;
 use crate::message::now;
 use crate::spec::is_name;
 pub use access::Token;
-use access::{Access, Refusal, query};
+use access::{Access, Refusal, is_origin, query};
 use kernels::{Entry, Kernels};
 use once::Once;
 use reply::{Problem, json as reply, nothing};
@@ -50,6 +50,21 @@ const USUAL: &str = "python3";
 /// As long as executions may take: users interrupt them.
 const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const LOGO: &str = "logo-svg.svg";
+
+/// For browsers. It has no addresses of what asks, so that nothing must be escaped.
+const HINT: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Kernels for Jupyter</title></head>
+<body style="font-family: sans-serif; max-width: 40em; margin: 3em auto; line-height: 1.5">
+<h1>There are kernels here, and no pages</h1>
+<p>This is a gateway of <code>sorna serve --jupyter</code>. It runs cells; notebooks and pages are where JupyterLab runs, which
+takes this address, without a path:</p>
+<pre>$ export JUPYTER_GATEWAY_AUTH_TOKEN=...
+$ jupyter lab --gateway-url http://HOST:PORT</pre>
+<p>In VS Code: <em>Select Kernel</em>, <em>Existing Jupyter Server...</em>, <code>http://HOST:PORT/?token=...</code></p>
+</body>
+</html>
+"#;
 
 /// The connection of a request, once a response with status 101 has been sent; `None` if the client is gone.
 pub type Upgrade = Pin<Box<dyn Future<Output = Option<Box<dyn Io>>> + Send>>;
@@ -115,7 +130,13 @@ impl Server {
     #[must_use]
     pub fn has(path: &str) -> bool {
         let mut segments = path.trim_start_matches('/').split('/');
-        matches!(segments.next(), Some("api" | "kernelspecs"))
+        matches!(segments.next(), Some("api" | "kernelspecs")) || is_page(path)
+    }
+
+    /// Whether this can be the origin of web pages, or is `*`, as [`new`](Self::new) takes them.
+    #[must_use]
+    pub fn takes_origin(origin: &str) -> bool {
+        is_origin(origin)
     }
 
     /// Checks who sends a request, by its head.
@@ -125,6 +146,10 @@ impl Server {
     /// The response if it is not to be let in, or needs no permission; its body is not needed then.
     pub fn receive(&self, head: &Parts) -> Result<(), Box<Response<Bytes>>> {
         let path = head.uri.path().trim_end_matches('/');
+        if is_page(path) {
+            let hint = reply::with(StatusCode::NOT_FOUND, "text/html; charset=utf-8", HINT);
+            return Err(Box::new(self.finished(head, hint)));
+        }
         // The version is no secret.
         let is_public = path == "/api" && head.method == Method::GET;
         let response = match self.0.access.check(head) {
@@ -558,6 +583,15 @@ impl Server {
         let kernel = self.0.kernels.find(&session.kernel)?;
         Ok(reply(StatusCode::OK, &session.model(&kernel)))
     }
+}
+
+/// Whether somebody who opens this in a browser expects JupyterLab, or another application of Jupyter.
+fn is_page(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    matches!(
+        first,
+        Some("lab" | "tree" | "notebooks" | "consoles" | "edit" | "terminals")
+    )
 }
 
 /// As Jupyter's own server says that a kernel for a session cannot be started, unless that is for a reason of its own.

@@ -25,6 +25,11 @@ const TOKEN: &str = "SORNA_JUPYTER_TOKEN";
 const GATEWAY_URL: &str = "JUPYTER_GATEWAY_URL";
 const GATEWAY_TOKEN: &str = "JUPYTER_GATEWAY_AUTH_TOKEN";
 
+/// The least characters of a token, which must not be found by trying.
+const LEAST: usize = 16;
+const TOO_SHORT: &str = "is too short: everyone who has it can run programs, so it must have at least 16 characters, \
+    such as those of `openssl rand -hex 24`";
+
 /// The server, once there is a gateway for it to use.
 #[derive(Debug)]
 pub(super) struct Notebooks {
@@ -47,6 +52,14 @@ impl Notebooks {
     pub(super) fn of(arguments: &JupyterServerArgs) -> Result<Option<Arc<Self>>, Failure> {
         if !arguments.jupyter {
             return Ok(None);
+        }
+        for origin in &arguments.jupyter_origin {
+            if !Server::takes_origin(origin) {
+                return Err(Failure::usage(format!(
+                    "--jupyter-origin: {origin:?} is no origin of web pages: expected scheme, host and port, \
+                     such as https://lab.example.com or http://127.0.0.1:8888, or `*`"
+                )));
+            }
         }
         let token = match &arguments.jupyter_token {
             Some(file) => Some(of_file(file)?),
@@ -133,14 +146,14 @@ fn of_file(file: &Path) -> Result<Token, Failure> {
     let path = file.display();
     let text = fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("cannot read {path}: {error}")))?;
-    if let Some(advice) = advice_if_open(file) {
+    if let Some(advice) = advice_if_open(file, "a token") {
         Reporter::new(false).advice(advice);
     }
-    let token = Token::new(text.trim());
-    token.ok_or_else(|| {
-        Failure::usage(format!(
+    token(text.trim()).map_err(|wrong| match wrong {
+        Wrong::Signs => Failure::usage(format!(
             "{path} holds no token: expected one line of letters, digits and signs of ASCII"
-        ))
+        )),
+        Wrong::Length => Failure::usage(format!("the token in {path} {TOO_SHORT}")),
     })
 }
 
@@ -148,12 +161,26 @@ fn of_environment(value: Option<String>) -> Result<Option<Token>, Failure> {
     let value = value.map(|value| value.trim().to_owned());
     match value.filter(|value| !value.is_empty()) {
         None => Ok(None),
-        Some(value) => match Token::new(&value) {
-            Some(token) => Ok(Some(token)),
-            None => Err(Failure::usage(format!(
+        Some(value) => token(&value).map(Some).map_err(|wrong| match wrong {
+            Wrong::Signs => Failure::usage(format!(
                 "{TOKEN} is no token: expected letters, digits and signs of ASCII"
-            ))),
-        },
+            )),
+            Wrong::Length => Failure::usage(format!("the token in {TOKEN} {TOO_SHORT}")),
+        }),
+    }
+}
+
+/// What is wrong with a token.
+enum Wrong {
+    Signs,
+    Length,
+}
+
+fn token(text: &str) -> Result<Token, Wrong> {
+    let token = Token::new(text).ok_or(Wrong::Signs)?;
+    match text.len() < LEAST {
+        true => Err(Wrong::Length),
+        false => Ok(token),
     }
 }
 
@@ -167,12 +194,12 @@ mod tests {
         assert!(of_environment(None).is_ok_and(|it| it.is_none()));
         assert!(token(" ").is_ok_and(|it| it.is_none()));
         assert!(
-            token(" hidden-token\n")
-                .is_ok_and(|it| it.is_some_and(|it| it.expose() == "hidden-token"))
+            token(" hidden-token-of-16\n")
+                .is_ok_and(|it| it.is_some_and(|it| it.expose() == "hidden-token-of-16"))
         );
-        let error = token("hidden token")
-            .err()
-            .map(|error| format!("{error:?}"));
-        assert!(error.is_some_and(|error| !error.contains("hidden")));
+        for wrong in ["hidden token that is long", "hidden-token-15"] {
+            let error = token(wrong).err().map(|error| format!("{error:?}"));
+            assert!(error.is_some_and(|error| !error.contains("hidden")));
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::settings::{has_invisible_characters, quoted};
 pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
     match file {
         Some(file) => {
-            if let Some(advice) = advice_if_open(file) {
+            if let Some(advice) = advice_if_open(file, "keys") {
                 Reporter::new(false).advice(advice);
             }
             read(file).map_err(Failure::usage)
@@ -36,7 +36,7 @@ pub(super) fn read_again(file: &Path, keys: &GatewayKeys) {
             );
         }
     };
-    if let Some(advice) = advice_if_open(file) {
+    if let Some(advice) = advice_if_open(file, "keys") {
         tracing::warn!("{advice}");
     }
     let KeyChanges {
@@ -59,14 +59,14 @@ fn read(file: &Path) -> Result<Vec<Credentials>, String> {
     parse(&text).map_err(|message| format!("{path}, {message}"))
 }
 
-/// What to do about a file that others may read.
-pub(super) fn advice_if_open(file: &Path) -> Option<String> {
+/// What to do about a file that others may read, and that holds this.
+pub(super) fn advice_if_open(file: &Path, what: &str) -> Option<String> {
     let is_open = |metadata: fs::Metadata| metadata.permissions().mode() & 0o077 != 0;
     let is_open = fs::metadata(file).is_ok_and(is_open);
     let path = file.display();
     is_open.then(|| {
         format!(
-            "\"{path}\" contains keys and is readable by others; run chmod 600 {}",
+            "\"{path}\" contains {what} and is readable by others; run chmod 600 {}",
             quoted(&path.to_string())
         )
     })

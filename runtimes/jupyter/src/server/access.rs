@@ -5,6 +5,7 @@ use std::fmt;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
+use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
@@ -84,9 +85,7 @@ impl Access {
         let origins = origins.iter();
         Self {
             token,
-            origins: origins
-                .map(|it| it.trim_end_matches('/').to_ascii_lowercase())
-                .collect(),
+            origins: origins.map(|it| as_browsers_send(it)).collect(),
         }
     }
 
@@ -124,6 +123,28 @@ impl Access {
         self.is_allowed(&origin.to_ascii_lowercase())
             .then_some(origin)
     }
+}
+
+/// Whether it can be the origin of a web page, or is `*`.
+pub(super) fn is_origin(text: &str) -> bool {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    text == "*"
+        || text.split_once("://").is_some_and(|(scheme, rest)| {
+            let is_scheme = !scheme.is_empty() && scheme.chars().all(is_word);
+            is_scheme && !rest.contains('@') && rest.parse::<Authority>().is_ok()
+        })
+}
+
+/// An origin in lower case, and without the port that its scheme has.
+fn as_browsers_send(origin: &str) -> String {
+    let origin = origin.trim_end_matches('/').to_ascii_lowercase();
+    let usual = match origin.split_once("://") {
+        Some(("http", _)) => ":80",
+        Some(("https", _)) => ":443",
+        _ => return origin,
+    };
+    origin.strip_suffix(usual).unwrap_or(&origin).to_owned()
 }
 
 /// The token of a request: that of its header, else that of its query.
@@ -208,9 +229,34 @@ mod tests {
             assert_eq!(from(&[], origin), Err(Refusal::Origin), "{origin}");
             assert_eq!(from(&["*"], origin), Ok(()), "{origin}");
         }
-        let allowed = ["https://Lab.example/"];
+        let allowed = ["https://Lab.example:443/"];
         assert_eq!(from(&allowed, "https://lab.example"), Ok(()));
         assert_eq!(from(&allowed, "http://lab.example"), Err(Refusal::Origin));
+    }
+
+    #[test]
+    fn origins_are_schemes_and_hosts() {
+        for origin in [
+            "*",
+            "https://lab.example/",
+            "http://[::1]:8888",
+            "vscode-webview://a1",
+        ] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for wrong in [
+            "",
+            "nonsense",
+            "lab.example",
+            "https://",
+            "https://a/b",
+            "https://u@a",
+            "://a",
+            "https://a b",
+            "**",
+        ] {
+            assert!(!is_origin(wrong), "{wrong}");
+        }
     }
 
     #[test]

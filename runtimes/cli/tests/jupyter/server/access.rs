@@ -127,7 +127,11 @@ fn tokens_come_from_files_and_are_not_shown() {
     let line = format!("authorization: token {}\r\n", tokens[0]);
     assert_eq!(houses[0].raw("GET /api/kernels", &line, "").0, 200);
 
-    for (text, says) in [("", "holds no token"), ("two words", "holds no token")] {
+    for (text, says) in [
+        ("", "holds no token"),
+        ("two words", "holds no token"),
+        ("two-words", "at least 16 characters"),
+    ] {
         write(directory.path(), &[("token", text)]);
         let output = sorna(directory.path())
             .args(["serve", "--jupyter", "--jupyter-token", path])
@@ -135,6 +139,45 @@ fn tokens_come_from_files_and_are_not_shown() {
             .expect("sorna runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(says) && !said.contains("two words"), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(
+            !said.contains("two words") && !said.contains("two-words"),
+            "{said}"
+        );
+        assert!(said.contains("contains a token and is readable"), "{said}");
+    }
+}
+
+#[test]
+fn origins_that_are_none_are_refused() {
+    let directory = here();
+    for origin in ["nonsense", "https://lab.example/lab"] {
+        let output = sorna(directory.path())
+            .args(["serve", "--jupyter", "--jupyter-origin", origin])
+            .output()
+            .expect("sorna runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(origin) && said.contains("https://"), "{said}");
+    }
+}
+
+#[test]
+fn browsers_are_told_what_this_is() {
+    let house = House::open();
+    for request in [
+        "GET /lab".to_owned(),
+        format!("GET /lab/tree/a.ipynb?token={TOKEN}"),
+        format!("GET /tree?token={TOKEN}"),
+    ] {
+        let (status, head, body) = house.raw(&request, "", "");
+        assert!(
+            status == 404 && head.contains("text/html"),
+            "{status} {head}"
+        );
+        assert!(
+            body.contains("--gateway-url") && !body.contains(TOKEN),
+            "{body}"
+        );
     }
 }
