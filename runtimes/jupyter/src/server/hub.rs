@@ -79,6 +79,8 @@ struct State {
     /// The one that left last at the end.
     clients: Vec<Client>,
     number: u64,
+    /// How many clients wait for a restart.
+    restarts: usize,
     is_over: bool,
 }
 
@@ -118,6 +120,7 @@ impl Hub {
             last_activity: now(),
             clients: Vec::new(),
             number: 0,
+            restarts: 0,
             is_over: false,
         };
         Self {
@@ -146,9 +149,16 @@ impl Hub {
         state.clone_into(&mut self.lock().execution);
     }
 
-    /// Changes when the kernel is idle after a restart, and what was told before of it was delivered.
-    pub(super) fn renewals(&self) -> watch::Receiver<u64> {
+    /// A restart that somebody waits for begins. What this returns changes when the kernel is idle after that, and what was told
+    /// before of it was delivered. The others are not told that it restarts until [`restarted`](Self::restarted), as Jupyter's own
+    /// server does it: JupyterLab takes that for the end of a kernel that has died.
+    pub(super) fn restarting(&self) -> watch::Receiver<u64> {
+        self.lock().restarts += 1;
         self.renewals.subscribe()
+    }
+
+    pub(super) fn restarted(&self) {
+        self.lock().restarts -= 1;
     }
 
     /// Takes note of a request.
@@ -263,7 +273,9 @@ impl Hub {
 
     /// Sends a message to its client, or to all. Waits for those that take less than what is sent, but not for long.
     pub(super) async fn deliver(&self, message: Message) {
-        self.note(&message);
+        if !self.note(&message) {
+            return;
+        }
         let header = self.stamp.header(message.kind);
         let to = match message.channel {
             Channel::Iopub => None,
@@ -326,11 +338,11 @@ impl Hub {
         true
     }
 
-    /// Takes note of what a message says of the kernel.
-    fn note(&self, message: &Message) {
+    /// Takes note of what a message says of the kernel. Whether clients are to have it.
+    fn note(&self, message: &Message) -> bool {
         let parent: Value = match message.kind {
             "status" => serde_json::from_slice(&message.parent).unwrap_or_default(),
-            _ => return,
+            _ => return true,
         };
         let state = message.content["execution_state"].as_str();
         let parent = parent["msg_type"].as_str();
@@ -338,16 +350,19 @@ impl Hub {
         let mut known = self.lock();
         match state {
             // It has started before any message.
-            Some("starting") => return,
+            Some("starting") => return true,
             Some(state) if is_tracked => state.clone_into(&mut known.execution),
-            _ => return,
+            _ => return true,
         }
         if parent.is_some() {
             known.last_activity = now();
         } else if state == Some("idle") {
             drop(known);
             self.renewals.send_modify(|count| *count += 1);
+        } else if state == Some("restarting") {
+            return known.restarts == 0;
         }
+        true
     }
 
     /// Lets clients go, once they have got what waits for them.

@@ -210,7 +210,8 @@ impl Entry {
     pub(super) async fn restart(&self) -> Result<(), Problem> {
         let (outcome, told) = oneshot::channel();
         let is_over = || Problem::not_found(format!("Kernel does not exist: {}", self.id));
-        let mut renewed = self.hub.renewals();
+        let mut renewed = self.hub.restarting();
+        let _restarting = Restarting(&self.hub);
         self.restarts.send(outcome).map_err(|_| is_over())?;
         match told.await {
             Ok(Ok(())) => {
@@ -244,5 +245,14 @@ impl Entry {
         if is_gone && current.as_ref() == Some(kernel.id()) {
             self.end().await;
         }
+    }
+}
+
+/// Somebody waits for a restart.
+struct Restarting<'h>(&'h Hub);
+
+impl Drop for Restarting<'_> {
+    fn drop(&mut self) {
+        self.0.restarted();
     }
 }
