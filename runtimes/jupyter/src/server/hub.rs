@@ -1,6 +1,6 @@
 //! The clients of a kernel: who is connected, and what those get that come back.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ const LEAST: usize = 256 * 1024;
 const KEPT: usize = 16 * 1024 * 1024;
 /// How much more is kept of what is not output: replies, questions and states.
 const KEPT_REPLIES: usize = 4 * 1024 * 1024;
+/// How many requests of a client may wait, with the one that is carried out, and how large they may be in sum, in bytes.
+const MOST_REQUESTS: usize = 10_000;
+const MOST_REQUESTED: usize = 64 * 1024 * 1024;
+/// How many times that of all clients together.
+const SHARES: usize = 4;
 /// For how many clients that are not connected messages are kept.
 const MOST_ABSENT: usize = 4;
 
@@ -81,6 +86,9 @@ struct State {
     number: u64,
     /// How many clients wait for a restart.
     restarts: usize,
+    requested: Requested,
+    /// Whether a client was asked for input that has not answered.
+    is_asked: bool,
     is_over: bool,
 }
 
@@ -104,6 +112,79 @@ pub(super) struct Hub {
     renewals: watch::Sender<u64>,
 }
 
+/// Requests that have not been carried out.
+#[derive(Default)]
+struct Requested {
+    /// Who has sent them, and their sizes, by their headers. Clients may send the same twice.
+    all: HashMap<Bytes, Vec<(String, usize)>>,
+    /// How many they are of each client, and their sizes.
+    loads: HashMap<String, Load>,
+    sum: Load,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Load {
+    count: usize,
+    size: usize,
+}
+
+impl Load {
+    fn is_within(self, shares: usize) -> bool {
+        self.count <= shares * MOST_REQUESTS && self.size <= shares * MOST_REQUESTED
+    }
+
+    fn with(self, size: usize) -> Self {
+        Self {
+            count: self.count + 1,
+            size: self.size + size,
+        }
+    }
+
+    fn without(self, size: usize) -> Self {
+        Self {
+            count: self.count - 1,
+            size: self.size - size,
+        }
+    }
+}
+
+impl Requested {
+    /// Adds a request, unless there are too many: `false` then.
+    fn add(&mut self, session: &str, header: &Bytes, size: usize) -> bool {
+        let load = self.loads.get(session).copied().unwrap_or_default();
+        let (load, sum) = (load.with(size), self.sum.with(size));
+        let is_within = load.is_within(1) && sum.is_within(SHARES);
+        if is_within {
+            self.sum = sum;
+            self.loads.insert(session.to_owned(), load);
+            let known = self.all.entry(header.clone()).or_default();
+            known.push((session.to_owned(), size));
+        }
+        is_within
+    }
+
+    /// Takes note that one with this header was carried out.
+    fn remove(&mut self, header: &Bytes) {
+        let Some(known) = self.all.get_mut(header) else {
+            return;
+        };
+        let first = (!known.is_empty()).then(|| known.remove(0));
+        if known.is_empty() {
+            self.all.remove(header);
+        }
+        let Some((session, size)) = first else {
+            return;
+        };
+        self.sum = self.sum.without(size);
+        if let Some(load) = self.loads.get_mut(&session) {
+            *load = load.without(size);
+            if load.count == 0 {
+                self.loads.remove(&session);
+            }
+        }
+    }
+}
+
 /// What is told of a kernel.
 pub(super) struct Report {
     pub(super) execution: String,
@@ -121,6 +202,8 @@ impl Hub {
             clients: Vec::new(),
             number: 0,
             restarts: 0,
+            requested: Requested::default(),
+            is_asked: false,
             is_over: false,
         };
         Self {
@@ -161,11 +244,19 @@ impl Hub {
         self.lock().restarts -= 1;
     }
 
-    /// Takes note of a request.
-    pub(super) fn note_request(&self, kind: &str) {
+    /// Takes note of a request that a client sends, until it is said that the kernel is idle after it; `false` if so many wait that
+    /// it cannot be taken.
+    pub(super) fn request(&self, session: &str, kind: &str, header: &Bytes, size: usize) -> bool {
+        let mut state = self.lock();
         if !UNTRACKED.contains(&kind) {
-            self.lock().last_activity = now();
+            state.last_activity = now();
         }
+        state.requested.add(session, header, size)
+    }
+
+    /// Whether somebody was asked for input, so that this answer is one.
+    pub(super) fn takes_answer(&self) -> bool {
+        std::mem::take(&mut self.lock().is_asked)
     }
 
     /// Connects a client, in place of an older connection of the same session. First it gets what was kept for that, and what
@@ -342,9 +433,16 @@ impl Hub {
     fn note(&self, message: &Message) -> bool {
         let parent: Value = match message.kind {
             "status" => serde_json::from_slice(&message.parent).unwrap_or_default(),
+            "input_request" => {
+                self.lock().is_asked = true;
+                return true;
+            }
             _ => return true,
         };
         let state = message.content["execution_state"].as_str();
+        if state == Some("idle") {
+            self.lock().requested.remove(&message.parent);
+        }
         let parent = parent["msg_type"].as_str();
         let is_tracked = parent.is_none_or(|kind| !UNTRACKED.contains(&kind));
         let mut known = self.lock();
@@ -357,6 +455,8 @@ impl Hub {
         if parent.is_some() {
             known.last_activity = now();
         } else if state == Some("idle") {
+            // Some were given up, and nothing was said of them.
+            known.requested = Requested::default();
             drop(known);
             self.renewals.send_modify(|count| *count += 1);
         } else if state == Some("restarting") {

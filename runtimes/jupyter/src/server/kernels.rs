@@ -38,6 +38,15 @@ pub(super) struct Entry {
     ended: watch::Receiver<bool>,
 }
 
+/// What became of a message of a client.
+pub(super) enum Taken {
+    Taken,
+    /// For this reason. Nothing follows from it.
+    Ignored(&'static str),
+    /// Its requests that wait are too many.
+    TooMany,
+}
+
 /// All of them, in the order in which they were started.
 #[derive(Default)]
 pub(super) struct Kernels(Mutex<Vec<Arc<Entry>>>);
@@ -181,21 +190,31 @@ impl Entry {
         })
     }
 
-    /// Takes a message of a client; `false` if it is none that a kernel understands.
-    pub(super) fn take(&self, message: &Incoming, session: &str) -> bool {
+    /// Takes a message of a client.
+    pub(super) fn take(&self, message: &Incoming, session: &str) -> Taken {
         let identities = vec![Bytes::copy_from_slice(session.as_bytes())];
         let Some(request) = Request::read(identities, &message.header, &message.content) else {
-            return false;
+            return Taken::Ignored("it has no type, or is no JSON");
         };
-        self.hub.note_request(request.kind());
         let arrivals = match message.channel {
             Channel::Control => &self.arrivals.control,
-            Channel::Stdin => &self.arrivals.stdin,
+            Channel::Stdin if !self.hub.takes_answer() => {
+                return Taken::Ignored("nobody has asked for it");
+            }
+            Channel::Stdin => {
+                let _ = self.arrivals.stdin.send(request);
+                return Taken::Taken;
+            }
             Channel::Shell | Channel::Iopub => &self.arrivals.shell,
         };
+        let size = message.header.len() + message.content.len();
+        let kind = request.kind();
+        if !self.hub.request(session, kind, &message.header, size) {
+            return Taken::TooMany;
+        }
         // If it ends just now, its clients are told.
         let _ = arrivals.send(request);
-        true
+        Taken::Taken
     }
 
     /// Interrupts what runs.

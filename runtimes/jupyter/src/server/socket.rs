@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use super::frames::{self, Protocol, V1};
-use super::kernels::Entry;
+use super::kernels::{Entry, Taken};
 use super::reply::Problem;
 use crate::lock::lock;
 
@@ -168,9 +168,13 @@ pub(super) async fn serve(
                 };
                 let taken = read.map(|message| entry.take(&message, &session));
                 match taken {
-                    Ok(true) => {}
-                    Ok(false) => tracing::debug!("a message of Jupyter without a type was ignored"),
-                    Err(reason) => tracing::debug!("a message of Jupyter was ignored: {reason}"),
+                    Ok(Taken::Taken) => {}
+                    Ok(Taken::Ignored(reason)) | Err(reason) => {
+                        tracing::debug!("a message of Jupyter was ignored: {reason}");
+                    }
+                    Ok(Taken::TooMany) => {
+                        return Some(close(CloseCode::Policy, "too many requests wait"));
+                    }
                 }
             }
             None

@@ -451,3 +451,46 @@ fn who_comes_back_from_a_connection_that_is_stuck_is_served_at_once() {
         assert!(text.contains(&line), "{number} is lost");
     }
 }
+
+#[test]
+fn who_asks_for_too_much_is_sent_away() {
+    let house = House::open();
+    let id = house.start("python3");
+    let mut other = house.channels(&id, "other", None);
+    // It runs until its question is answered.
+    let request = other.execute("print(input())");
+    other.wait("input_request");
+    for large in [0, 8 << 20] {
+        let mut channels = house.channels(&id, &format!("s-{large}"), None);
+        let content = json!({"code": "x".repeat(large)});
+        let end = loop {
+            // So many that it is sent away before the end.
+            let most = if large == 0 { 10_001 } else { 8 };
+            for _ in 0..most {
+                channels.send("shell", "comm_info_request", &content);
+            }
+            if let Message::Close(frame) = channels.socket.read().expect("a close frame") {
+                break frame.expect("a reason");
+            }
+        };
+        assert_eq!(end.code, CloseCode::Policy);
+    }
+    // What comes without a question is not its answer.
+    other.send("stdin", "input_reply", &json!({"value": "here"}));
+    for _ in 0..100 {
+        other.send("stdin", "input_reply", &json!({"value": "nobody asked"}));
+    }
+    let all = other.follow(&request);
+    assert!(
+        all.contains(&("stream".to_owned(), "here\n".to_owned())),
+        "{all:?}"
+    );
+    // Those that are carried out do not count.
+    for _ in 0..3 {
+        for _ in 0..4000 {
+            other.send("shell", "comm_info_request", &json!({}));
+        }
+        let last = other.send("shell", "kernel_info_request", &json!({}));
+        other.follow(&last);
+    }
+}
