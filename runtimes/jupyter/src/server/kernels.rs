@@ -33,9 +33,28 @@ pub(super) struct Entry {
     pub(super) hub: Hub,
     arrivals: Arrivals,
     restarts: UnboundedSender<Restarted>,
+    /// Where what follows from requests goes that the kernel does not get.
+    refusals: UnboundedSender<Message>,
     current: watch::Receiver<Option<Kernel>>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
+}
+
+const MIB: usize = 1024 * 1024;
+/// What a request to the gateway takes besides the code in it, in bytes, by far.
+const REST_OF_REQUEST: usize = 16 * 1024;
+/// The error for a cell that does not fit into a request.
+const TOO_LARGE: &str = "CellTooLarge";
+
+/// Whether a request to the gateway has room for code: its size in bytes if not.
+fn fits(code: &str) -> Result<(), usize> {
+    let most = MIB - REST_OF_REQUEST;
+    // As JSON, a character has up to six bytes.
+    let is_small = code.len() <= most / 6;
+    match is_small || serde_json::to_string(code).is_ok_and(|json| json.len() <= most) {
+        true => Ok(()),
+        false => Err(code.len()),
+    }
 }
 
 /// What became of a message of a client.
@@ -104,6 +123,7 @@ impl Kernels {
         let (arrivals, requests) = Arrivals::new();
         let (published, messages) = Published::new();
         let (restarts, to_restart) = unbounded_channel();
+        let (refusals, mut refused) = unbounded_channel();
         let stop = watch::Sender::new(false);
         let (over, ended) = watch::channel(false);
         let mut stopped = stop.subscribe();
@@ -127,6 +147,7 @@ impl Kernels {
                 hub: Hub::new(engine.in_use()),
                 arrivals,
                 restarts,
+                refusals,
                 current: engine.current(),
                 stop,
                 ended,
@@ -144,8 +165,16 @@ impl Kernels {
         entry.hub.set_state("idle");
         lock(&self.0).push(Arc::clone(&entry));
         tokio::spawn(async move {
-            while let Some(message) = messages.recv().await {
-                of.hub.deliver(message).await;
+            loop {
+                let message = tokio::select! {
+                    biased;
+                    message = messages.recv() => message,
+                    refused = refused.recv() => refused,
+                };
+                match message {
+                    Some(message) => of.hub.deliver(message).await,
+                    None => break,
+                }
             }
             lock(&all.0).retain(|it| !Arc::ptr_eq(it, &of));
             of.hub.close();
@@ -212,9 +241,37 @@ impl Entry {
         if !self.hub.request(session, kind, &message.header, size) {
             return Taken::TooMany;
         }
+        if kind == "execute_request"
+            && let Err(size) = fits(request.text("code"))
+        {
+            self.refuse(&request, size);
+            return Taken::Taken;
+        }
         // If it ends just now, its clients are told.
         let _ = arrivals.send(request);
         Taken::Taken
+    }
+
+    /// Answers a request to run a cell of so many bytes.
+    fn refuse(&self, request: &Request, size: usize) {
+        let value = format!(
+            "the code of a cell may have 1 MiB, and this one has {:.1} MiB: it was not run. Data belongs in files, which cells read",
+            size as f64 / MIB as f64
+        );
+        let error = json!({
+            "ename": TOO_LARGE, "evalue": value, "traceback": [format!("{TOO_LARGE}: {value}")],
+        });
+        let mut reply = error.clone();
+        reply["status"] = json!("error");
+        reply["user_expressions"] = json!({});
+        reply["payload"] = json!([]);
+        let state = |state| request.child("status", json!({"execution_state": state}));
+        let shown = (!request.flag("silent", false)).then(|| request.child("error", error));
+        let reply = request.child("execute_reply", reply).on(Channel::Shell);
+        let all = [state("busy")].into_iter().chain(shown);
+        for message in all.chain([reply, state("idle")]) {
+            let _ = self.refusals.send(message);
+        }
     }
 
     /// Interrupts what runs.

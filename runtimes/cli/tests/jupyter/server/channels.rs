@@ -494,3 +494,23 @@ fn who_asks_for_too_much_is_sent_away() {
         other.follow(&last);
     }
 }
+
+#[test]
+fn cells_that_are_too_large_are_refused_as_such() {
+    let house = House::open();
+    let id = house.start("python3");
+    for protocol in [None, Some(V1)] {
+        let mut channels = house.channels(&id, "s", protocol);
+        assert_eq!(
+            channels.run(&format!("x = '{}'; print(len(x))", "é".repeat(400_000))),
+            "400000\n"
+        );
+        for size in [1 << 20, 2 << 20, 10 << 20] {
+            let request = channels.execute(&format!("x = '{}'", "x".repeat(size)));
+            let all = channels.follow(&request);
+            assert_eq!(kinds(&all), ["status", "error", "execute_reply", "status"]);
+            assert_eq!(all[1].1, "CellTooLarge");
+        }
+        assert_eq!(channels.run("print(len(x))"), "400000\n");
+    }
+}
