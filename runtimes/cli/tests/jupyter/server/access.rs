@@ -1,5 +1,12 @@
 //! Who is let in.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
 use super::peer::{House, TOKEN};
 use crate::support::{here, sorna, write};
 
@@ -179,5 +186,69 @@ fn browsers_are_told_what_this_is() {
             body.contains("--gateway-url") && !body.contains(TOKEN),
             "{body}"
         );
+    }
+}
+
+#[test]
+fn it_is_served_over_tls() {
+    let directory = here();
+    let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("one");
+    let (certificate, key) = (identity.cert.pem(), identity.signing_key.serialize_pem());
+    write(
+        directory.path(),
+        &[("cert.pem", &certificate), ("key.pem", &key)],
+    );
+    let file = |name| directory.path().join(name);
+    let house = House::with(|command| {
+        command.arg("--tls-cert").arg(file("cert.pem"));
+        command.arg("--tls-key").arg(file("key.pem"))
+    });
+    let address = house.url().strip_prefix("https://").expect("HTTPS");
+    let mut roots = RootCertStore::empty();
+    roots.add(identity.cert.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let config = Arc::new(config);
+    let connect = || {
+        let name = ServerName::try_from("127.0.0.1").expect("a name");
+        let connection = ClientConnection::new(Arc::clone(&config), name).expect("TLS");
+        StreamOwned::new(connection, TcpStream::connect(address).expect("it listens"))
+    };
+    let body = r#"{"name": "bash"}"#;
+    let mut stream = connect();
+    write!(
+        stream,
+        "POST /api/kernels HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: token {TOKEN}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("a response");
+    let (head, model) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 201"), "{answer}");
+    let model: serde_json::Value = serde_json::from_str(model).expect("JSON");
+    let id = model["id"].as_str().expect("an ID");
+    let url = format!("wss://{address}/api/kernels/{id}/channels?token={TOKEN}");
+    let (mut socket, _) = tungstenite::client(url, connect()).expect("a WebSocket");
+    let request = serde_json::json!({
+        "channel": "shell", "content": {"code": "echo safe"},
+        "header": {"msg_id": "a", "msg_type": "execute_request"},
+    });
+    let request = tungstenite::Message::text(request.to_string());
+    socket.send(request).expect("it reads");
+    loop {
+        let message = socket.read().expect("a message");
+        if message
+            .to_text()
+            .expect("JSON")
+            .contains(r#""text":"safe\n""#)
+        {
+            break;
+        }
     }
 }
