@@ -243,11 +243,26 @@ impl IsolationArgs {
     }
 }
 
-const EXAMPLES: &str = "\
+macro_rules! examples {
+    () => {
+        "\
 Examples:
   eval \"$(sorna serve & echo SERVER=$!)\"   # in the background; sets the variables for clients
   kill $SERVER                             # stops it
   sorna serve --listen 127.0.0.1:8081 --log debug
   sorna serve --listen 0.0.0.0:8443 --allow-remote --keys keys.txt \\
       --tls-cert cert.pem --tls-key key.pem
-  sorna serve --languages my-languages.toml --allow-read ~/data";
+  sorna serve --languages my-languages.toml --allow-read ~/data"
+    };
+}
+
+#[cfg(not(feature = "jupyter"))]
+const EXAMPLES: &str = examples!();
+
+#[cfg(feature = "jupyter")]
+const EXAMPLES: &str = concat!(
+    examples!(),
+    "\n  \
+  sorna serve --jupyter --listen 127.0.0.1:8081 --venv ~/venv   # then, with the token that it prints:\n  \
+  JUPYTER_GATEWAY_AUTH_TOKEN=... jupyter lab --gateway-url http://127.0.0.1:8081"
+);
