@@ -133,6 +133,16 @@ impl Browser {
         }
     }
 
+    /// Presses and releases the tab key.
+    pub fn press_tab(&mut self) {
+        for kind in ["rawKeyDown", "keyUp"] {
+            let key = json!({
+                "type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9,
+            });
+            self.command("Input.dispatchKeyEvent", key);
+        }
+    }
+
     /// Changes the window's size.
     pub fn resize(&mut self, width: u32, height: u32) {
         let metrics =

@@ -118,6 +118,17 @@ fn a_notebook_is_used_in_the_browser() {
 
     browser.wait_for("window.jupyterapp.shell.currentWidget.context.isReady");
 
+    // What matplotlib says when it looks for fonts is no part of the notebook.
+    browser.evaluate(
+        "(() => {
+            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const code = 'import matplotlib.pyplot';
+            kernel.requestExecute({code, silent: true, store_history: false}).done.then(() => window.isWarm = true);
+            return true;
+        })()",
+    );
+    browser.wait_for("window.isWarm === true");
+
     // A plot, and a value.
     command(&mut browser, "notebook:run-all-cells");
     browser.wait_for("document.querySelector('.jp-OutputArea-output img')?.naturalWidth > 100");
@@ -155,6 +166,25 @@ fn a_notebook_is_used_in_the_browser() {
         })()",
     );
     assert_eq!(matches, json!(["kept"]));
+
+    // And by the key, which shows the candidates, or takes the only one at once.
+    run(&mut browser, "");
+    browser.evaluate(
+        "(async () => {
+            const panel = jupyterapp.shell.currentWidget;
+            panel.content.activeCellIndex = panel.content.widgets.length - 1;
+            await jupyterapp.commands.execute('notebook:enter-edit-mode');
+            panel.content.activeCell.editor.focus();
+            return true;
+        })()",
+    );
+    browser.wait_for("jupyterapp.shell.currentWidget.content.activeCell.editor.hasFocus()");
+    browser.type_text("kep");
+    browser.wait_for("document.querySelector('.jp-mod-completer-enabled') !== null");
+    browser.press_tab();
+    let candidates = "document.querySelector('.jp-Completer:not(.lm-mod-hidden)')?.innerText ?? ''";
+    let code = "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()";
+    browser.wait_for(&format!("(({candidates}) + ({code})).includes('kept')"));
 
     // A restart loses them.
     command(&mut browser, "notebook:restart-kernel");
