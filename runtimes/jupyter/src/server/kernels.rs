@@ -59,7 +59,7 @@ fn fits(code: &str) -> Result<(), usize> {
 
 /// What became of a message of a client.
 pub(super) enum Taken {
-    Taken,
+    Passed,
     /// For this reason. Nothing follows from it.
     Ignored(&'static str),
     /// Its requests that wait are too many.
@@ -232,7 +232,7 @@ impl Entry {
             }
             Channel::Stdin => {
                 let _ = self.arrivals.stdin.send(request);
-                return Taken::Taken;
+                return Taken::Passed;
             }
             Channel::Shell | Channel::Iopub => &self.arrivals.shell,
         };
@@ -245,11 +245,11 @@ impl Entry {
             && let Err(size) = fits(request.text("code"))
         {
             self.refuse(&request, size);
-            return Taken::Taken;
+            return Taken::Passed;
         }
         // If it ends just now, its clients are told.
         let _ = arrivals.send(request);
-        Taken::Taken
+        Taken::Passed
     }
 
     /// Answers a request to run a cell of so many bytes.

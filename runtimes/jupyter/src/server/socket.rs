@@ -168,7 +168,7 @@ pub(super) async fn serve(
                 };
                 let taken = read.map(|message| entry.take(&message, &session));
                 match taken {
-                    Ok(Taken::Taken) => {}
+                    Ok(Taken::Passed) => {}
                     Ok(Taken::Ignored(reason)) | Err(reason) => {
                         tracing::debug!("a message of Jupyter was ignored: {reason}");
                     }
