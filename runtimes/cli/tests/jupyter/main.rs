@@ -111,6 +111,16 @@ fn clients_find_what_they_need() {
 }
 
 #[test]
+fn cells_that_ask_in_vain_lose_nothing() {
+    if !need("R") {
+        return;
+    }
+    if let Some(lab) = Lab::with(&["python3", "bash", "r"]) {
+        lab.script(include_str!("unanswered.py"));
+    }
+}
+
+#[test]
 fn notebooks_are_executed() {
     let Some(lab) = Lab::with(&["python3"]) else {
         return;

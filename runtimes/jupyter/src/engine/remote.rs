@@ -88,7 +88,11 @@ impl Remote {
                     None => format!("Waiting for the session: {status}\n"),
                 });
             };
-            client.temporary_with(spec, say).await
+            let kernel = client.temporary_with(spec, say).await?;
+            // Else the first cell could be left and not interrupted, which needs to be known before it begins. What is wrong
+            // with the gateway shows in cells.
+            let _ = client.offers(Interrupt::EXTENSION).await;
+            Ok(kernel)
         }));
     }
 
