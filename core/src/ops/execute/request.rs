@@ -52,6 +52,13 @@ impl Execute {
     /// The name of the extension that [`with_echo`](Self::with_echo) needs, and of the option that is sent then.
     pub const ECHO: &str = "echo";
 
+    /// The name of the extension by which [`REFUSAL`](Self::REFUSAL) is understood.
+    pub const REFUSALS: &str = "refusals";
+
+    /// The answer to a request for input, as text, where nobody can be asked: a NAK. In python3 the function that reads
+    /// raises a `StdinNotImplementedError`, and elsewhere the program sees the end of its input.
+    pub const REFUSAL: &str = "\u{15}";
+
     /// Starts an execution.
     #[must_use]
     pub fn start(kernel: KernelId, mode: ExecuteMode) -> Self {

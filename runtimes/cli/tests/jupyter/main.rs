@@ -112,10 +112,10 @@ fn clients_find_what_they_need() {
 
 #[test]
 fn cells_that_ask_in_vain_lose_nothing() {
-    if !need("R") {
+    if !need("node") || !need("R") {
         return;
     }
-    if let Some(lab) = Lab::with(&["python3", "bash", "r"]) {
+    if let Some(lab) = Lab::with(&["python3", "bash", "r", "nodejs"]) {
         lab.script(include_str!("unanswered.py"));
     }
 }

@@ -4,10 +4,18 @@ from jupyter_client.manager import start_new_kernel
 
 # A cell that asks, and one that shows what it has set before.
 ASKING = {
-    "bash": ("keep=5; read x", "echo $keep"),
+    "bash": ("keep=5; while true; do read x; done", "echo $keep"),
     "python3": ("keep = 5; input()", "print(keep)"),
     "r": ("keep <- 5; x <- readline()", "cat(keep)"),
 }
+# In Python, the function that reads raises an error, which the cell may catch.
+CAUGHT = [
+    ("try:\n  input('? ')\nexcept NotImplementedError as error: print(type(error).__name__)\nfinally: print('fin')", "StdinNotImplementedError\nfin\n"),
+    ("for i in range(3):\n  try: input()\n  except: print(i)", "0\n1\n2\n"),
+    ("import getpass, sys\nfor read in getpass.getpass, sys.stdin.readline, sys.stdin.read:\n  try: read()\n  except RuntimeError: print('no')", "no\nno\nno\n"),
+    ("import subprocess\nprint(subprocess.run(['cat']).returncode)", "0\n"),
+    ("import threading\ndef ask():\n  try: input()\n  except NotImplementedError: print('none')\nt = threading.Thread(target=ask); t.start(); t.join()", "none\n"),
+]
 
 
 def run(client, code):
@@ -29,5 +37,20 @@ for language, (asking, showing) in ASKING.items():
         assert reply["ename"] == "StdinNotImplementedError", (language, time, reply)
         assert not any("lost" in line for line in reply["traceback"]), (language, time, reply)
         assert texts(run(client, showing)[1]).strip() == "5", (language, time)
+    for code, expected in CAUGHT * (language == "python3"):
+        reply, shown = run(client, code)
+        assert reply["status"] == "ok" and texts(shown) == expected, (code, reply, shown)
+    if language == "python3":
+        reply, shown = run(client, "def f():\n  return input()\nf()")
+        assert [kind for kind, _ in shown] == ["error"] and "in f" in "".join(reply["traceback"]), (reply, shown)
+        assert texts(run(client, showing)[1]).strip() == "5"
     client.stop_channels()
     manager.shutdown_kernel()
+
+# Its interpreter cannot be interrupted while it reads, so the program sees the end of its input, and the cell says that.
+manager, client = start_new_kernel(kernel_name="sorna-local-nodejs")
+reply, shown = run(client, "keep = 5; require('fs').readSync(0, Buffer.alloc(9))")
+assert reply["status"] == "ok" and "end of its input" in texts(shown), (reply, shown)
+assert texts(run(client, "console.log(keep)")[1]).strip() == "5"
+client.stop_channels()
+manager.shutdown_kernel()

@@ -22,6 +22,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     MatchSessions::EXTENSION,
     Execute::ATTACH,
     OpenTerminal::DIRECTORY,
+    Execute::REFUSALS,
 ];
 
 /// Those that have an effect in kernels of a language.

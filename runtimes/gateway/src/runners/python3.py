@@ -5,7 +5,7 @@ argument. Messages in both directions are a line `<letter> <length>` and that ma
 gateway sends `x` with a snippet to run, `f` with the last one, `X` and `F` with those whose value is wanted,
 `k` to say that the next snippet goes on with the input of the one before, `c` with a completion request as JSON,
 `l` with the path of a socket on which to listen for the records of programs in files, and two replies that
-begin with the number of the request on a line: `i` with the input, and `a` with nothing. The runner
+begin with the number of the request on a line: `i` with the input, or a NAK alone if nobody answers, and `a` with nothing. The runner
 sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
 input, `n` to take that back, `s` to request a reply once the gateway has seen all output so far, `c` with
 completions, and `d` when a snippet is done, unless it is the last one: after that the interpreter ends.
@@ -45,6 +45,8 @@ _PIECE = 8192
 # The most bytes that the gateway accepts in one frame.
 _MAX_FRAME = 16 * 1024 * 1024
 _PAUSE = 0.05
+# The reply where nobody answers.
+_REFUSED = b"\x15"
 # The modules that are loaded when they are first needed.
 _BESIDE = frozenset(
     (
@@ -221,6 +223,8 @@ class Link:
 
     def keep(self, typed):
         """Keeps what was typed for what reads next."""
+        if typed == _REFUSED:
+            return
         if not self.unread:
             self.read = 0
         self.unread += typed
@@ -243,7 +247,14 @@ class Link:
         # What a program has waited for by `select` and the like is there already.
         if self.forked or self.alone or _is_waiting(0):
             return os.read(0, 65536)
-        return self.ask(b"i", password)
+        typed = self.ask(b"i", password)
+        if typed == _REFUSED:
+            from sorna_kernel import StdinNotImplementedError
+
+            raise StdinNotImplementedError(
+                "the cell asked for input, and this client answers nothing (allow_stdin is false)"
+            )
+        return typed
 
     def settle(self):
         """Waits until the gateway has seen all output so far."""

@@ -21,7 +21,16 @@ import sys
 
 import _sorna_runner as _runner
 
-__all__ = ["DisplayHandle", "capture_logs", "clear_output", "display", "figure_format", "html", "media"]
+__all__ = [
+    "DisplayHandle",
+    "StdinNotImplementedError",
+    "capture_logs",
+    "clear_output",
+    "display",
+    "figure_format",
+    "html",
+    "media",
+]
 
 # From the richest on: a media type, and the method that returns it.
 _FORMS = {
@@ -74,6 +83,10 @@ def display(
         if text is not None:
             print(text)
     return handle
+
+
+class StdinNotImplementedError(NotImplementedError):
+    """The program has asked for input where nobody can be asked, as in notebooks that run by themselves."""
 
 
 class DisplayHandle:

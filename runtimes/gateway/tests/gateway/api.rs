@@ -126,6 +126,7 @@ fn the_rate_limit_is_reported_and_enforced() {
             "match",
             "attach",
             "terminal-directory",
+            "refusals",
         ];
         let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use sorna::protocol::{Complete, Interrupt};
+use sorna::protocol::{Complete, Execute, Interrupt};
 use sorna::tokio::{Client, Kernel, TemporaryKernel};
 use sorna::{BuildError, Dialect, Error, KernelSpec, ProblemKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -122,6 +122,11 @@ impl Remote {
             State::Ready(kernel, _) => kernel.has_marked_executions(),
             _ => false,
         }
+    }
+
+    /// Whether its gateway can be told that nobody answers a program.
+    pub(super) async fn takes_refusals(&self) -> bool {
+        self.is_ours() && self.client.offers(Execute::REFUSALS).await.unwrap_or(false)
     }
 
     /// Forgets the kernel, which is gone. The next one is created when it is needed.

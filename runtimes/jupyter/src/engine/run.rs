@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sorna::protocol::Execute;
 use sorna::tokio::{Execution, Kernel};
 use sorna::{Error, ExecutionEvent, ExecutionResult};
 
@@ -11,7 +12,7 @@ use super::link::Replies;
 use super::remote::chain;
 use crate::cell::{Cell, End, Output};
 use crate::message::Request;
-use crate::traceback::Failure;
+use crate::traceback::{Failure, Family};
 
 /// How often, and how many times, to try to reach a client that has not opened its socket for input yet.
 const TRY: Duration = Duration::from_millis(50);
@@ -20,6 +21,13 @@ const TRIES: usize = 20;
 const SETTLE: Duration = Duration::from_millis(1);
 /// The error for what a cell asks whose client answers nothing, as that of IPython.
 const NO_STDIN: &str = "StdinNotImplementedError";
+const NOBODY: &str =
+    "the cell asked for input, and this client answers nothing (allow_stdin is false)";
+/// What is said if a cell does not end in spite of that.
+const LOST: &str =
+    "It went on asking, so its interpreter was restarted: variables are lost, and files are kept.";
+/// How often a cell may ask in vain before its interpreter is restarted.
+const MOST_REFUSALS: u32 = 100;
 
 /// What was answered to a request for input.
 enum Answer {
@@ -36,6 +44,10 @@ struct Running<'r> {
     cell: Cell,
     kernel: Kernel,
     is_silent: bool,
+    /// How often it has asked in vain.
+    refusals: u32,
+    /// Whether it was interrupted for that.
+    is_refused: bool,
 }
 
 impl<R: Replies> Worker<R> {
@@ -133,6 +145,8 @@ impl<R: Replies> Worker<R> {
             cell: Cell::new(&self.language),
             kernel,
             is_silent,
+            refusals: 0,
+            is_refused: false,
         };
         let ended = self.attend_cell(&mut execution, &mut running).await;
         let end = match ended {
@@ -143,7 +157,20 @@ impl<R: Replies> Worker<R> {
                 {
                     self.history.set_value(value);
                 }
-                running.cell.end(&result, says_exits)
+                let mut end = running.cell.end(&result, says_exits);
+                if running.is_refused {
+                    let lost = end
+                        .failure
+                        .take()
+                        .filter(|_| result.has_restarted() == Some(true));
+                    let lost = lost.and_then(|it| it.traceback.last().cloned());
+                    let failure = Failure::new(NO_STDIN, NOBODY);
+                    end.failure = Some(match lost {
+                        Some(line) => failure.with_line(line),
+                        None => failure,
+                    });
+                }
+                end
             }
             Err(failure) => End {
                 outputs: running.cell.release().into_iter().collect(),
@@ -291,10 +318,45 @@ impl<R: Replies> Worker<R> {
                     }
                 }
             }
-            Answer::Nobody => {
-                self.stop(execution, running).await?;
-                let message = "the cell asked for input, and this client answers nothing (allow_stdin is false)";
-                return Err(Failure::new(NO_STDIN, message));
+            Answer::Nobody => return self.refuse(execution, running, *takes_bytes).await,
+        };
+        answered.map_err(|error| Failure::new("GatewayError", error.to_string()))
+    }
+
+    /// Tells the program that nobody answers, as well as that can be done: by an error of the function that reads in Python, by
+    /// the end of its input in Node.js, whose interpreter cannot be interrupted while it reads, and by an interrupt elsewhere.
+    async fn refuse(
+        &mut self,
+        execution: &mut Execution,
+        running: &mut Running<'_>,
+        takes_bytes: bool,
+    ) -> Result<(), Failure> {
+        running.refusals += 1;
+        let answered = match self.language.family() {
+            Family::Python if self.remote.takes_refusals().await => {
+                execution.answer(Execute::REFUSAL)
+            }
+            Family::Node if self.remote.is_ours() && running.refusals <= MOST_REFUSALS => {
+                if running.refusals == 1 {
+                    let note = format!("{NOBODY}: the program has seen the end of its input\n");
+                    let before = running.cell.release();
+                    let outputs = before.into_iter().chain([Output::Stderr(note)]);
+                    self.show(running, outputs).await;
+                }
+                execution.answer("\u{4}")
+            }
+            _ if self.remote.is_ours() && takes_bytes && running.refusals <= MOST_REFUSALS => {
+                running.is_refused = true;
+                self.interrupt(running).await?;
+                execution.answer_bytes([])
+            }
+            _ => {
+                let is_lost = self.stop(execution, running).await?;
+                let failure = Failure::new(NO_STDIN, NOBODY);
+                return Err(match is_lost {
+                    true => failure.with_line(LOST),
+                    false => failure,
+                });
             }
         };
         answered.map_err(|error| Failure::new("GatewayError", error.to_string()))
@@ -326,18 +388,22 @@ impl<R: Replies> Worker<R> {
         }
     }
 
-    /// Stops a cell whose question nobody answers, so that the next one can run. What it says of that is not shown.
+    /// Stops a cell whose question nobody answers, so that the next one can run. What it says of that is not shown. Returns whether
+    /// the interpreter was replaced.
     async fn stop(
         &mut self,
         execution: &mut Execution,
         running: &Running<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         execution.give_up();
         loop {
             match execution.next_event().await {
                 Ok(Some(_)) => {}
-                Ok(None) => return Ok(()),
-                Err(Error::Aborted(aborted)) if aborted.is_freed => return Ok(()),
+                Ok(None) => {
+                    let result = execution.result();
+                    return Ok(result.and_then(ExecutionResult::has_restarted) == Some(true));
+                }
+                Err(Error::Aborted(aborted)) if aborted.is_freed => return Ok(false),
                 Err(error) if error.is_not_found() => return Err(self.failure(&error)),
                 Err(_) => break,
             }
@@ -346,7 +412,7 @@ impl<R: Replies> Worker<R> {
         let restarted = running.kernel.restart().await;
         restarted.map_err(|error| self.failure(&error))?;
         let _ = running.kernel.execute("").finish().await;
-        Ok(())
+        Ok(true)
     }
 
     /// What an error of the gateway is for a cell.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sorna_core::Execute;
+
 use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::Stream;
 use crate::kernel::input::{Echo, Input};
@@ -227,8 +229,9 @@ impl Driver {
     pub(super) fn give_input(&mut self, input: Input) {
         self.shared.passes_on_input();
         self.resume_clock();
-        // A single Ctrl-D stands for the end of input.
-        let ends = matches!(&input, Input::Text(text) if text == "\u{4}");
+        // A single Ctrl-D stands for the end of input. A refusal is the same, but for a runner that asks.
+        let ends =
+            matches!(&input, Input::Text(text) if text == "\u{4}" || text == Execute::REFUSAL);
         let given = given(input);
         if self.run.is_none() {
             if !ends {
@@ -272,6 +275,9 @@ fn given(input: Input) -> Vec<u8> {
         Input::Text(text) => text,
         Input::Bytes(bytes) => return bytes,
     };
+    if text == Execute::REFUSAL {
+        return text.into();
+    }
     if text.ends_with('\u{4}') {
         text.pop();
     } else if !text.ends_with('\n') {
