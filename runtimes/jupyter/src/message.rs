@@ -92,7 +92,7 @@ impl Request {
         Some(Self {
             identities,
             kind: msg_type,
-            content: serde_json::from_slice(content).ok()?,
+            content: readable(content)?,
             header: header.clone(),
         })
     }
@@ -127,6 +127,38 @@ impl Request {
             content,
         }
     }
+}
+
+/// JSON, in which what is no text is replaced: bytes that are not UTF-8, and halves of characters, as editors send them.
+fn readable(json: &[u8]) -> Option<Value> {
+    if let Ok(value) = serde_json::from_slice(json) {
+        return Some(value);
+    }
+    let text = String::from_utf8_lossy(json);
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        whole.push_str(before);
+        let half = |text: &str| {
+            let digits = text.strip_prefix("\\u")?.get(..4)?;
+            u16::from_str_radix(digits, 16).ok()
+        };
+        let length = match (half(escape), escape.get(6..).and_then(half)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                whole.push('\u{fffd}');
+                rest = &escape[6..];
+                continue;
+            }
+            // What follows the backslash may be one itself.
+            _ => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        whole.push_str(&escape[..length]);
+        rest = &escape[length..];
+    }
+    whole.push_str(rest);
+    serde_json::from_str(&whole).ok()
 }
 
 /// Makes the headers of what a kernel sends.
@@ -164,4 +196,26 @@ pub(crate) fn now() -> Timestamp {
     let micros = since.map_or(0, |since| since.as_micros());
     let time = Timestamp::from_microsecond(i64::try_from(micros).unwrap_or(0));
     time.unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_replaced() {
+        for (json, code) in [
+            (&br#"{"code": "a\ud800b"}"#[..], "a\u{fffd}b"),
+            (
+                br#"{"code": "\udc00\ud83d\ude00\ud83d"}"#,
+                "\u{fffd}\u{1f600}\u{fffd}",
+            ),
+            (br#"{"code": "\\ud800 \ud800"}"#, "\\ud800 \u{fffd}"),
+            (b"{\"code\": \"\xff\"}", "\u{fffd}"),
+        ] {
+            let value = readable(json).expect("JSON");
+            assert_eq!(value["code"], code);
+        }
+        assert_eq!(readable(br#"{"code": "\ud8"#), None);
+    }
 }

@@ -121,6 +121,16 @@ fn cells_that_ask_in_vain_lose_nothing() {
 }
 
 #[test]
+fn odd_cells_lose_nothing_without_a_word() {
+    if !need("R") {
+        return;
+    }
+    if let Some(lab) = Lab::with(&["python3", "bash", "r"]) {
+        lab.script(include_str!("odd.py"));
+    }
+}
+
+#[test]
 fn notebooks_are_executed() {
     let Some(lab) = Lab::with(&["python3"]) else {
         return;

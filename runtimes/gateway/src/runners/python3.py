@@ -615,6 +615,8 @@ class Kernel:
         try:
             flags = self.flags | _AWAIT
             last = None
+            if "\0" in code:
+                raise _null(name, code)
             if echoes:
                 import sorna_echo
 
@@ -688,6 +690,9 @@ class Kernel:
         try:
             hook = sys.excepthook
             if hook is sys.__excepthook__:
+                if trace is None and self.link.echoes and not isinstance(error, SyntaxError):
+                    # Of the compiler, which has run out of something. Notebooks look for the beginning of an error.
+                    print("Traceback (most recent call last):", file=sys.stderr)
                 traceback.print_exception(type(error), error, trace)
             else:
                 hook(type(error), error, trace)
@@ -860,6 +865,15 @@ def _exit_status(code):
         return code & 0xFF
     _quietly(lambda: print(code, file=sys.stderr))
     return 1
+
+
+def _null(name, code):
+    """The error for code with a NUL, at its place. The compiler's own has none."""
+    before = code.split("\0")[0]
+    column = len(before) - before.rfind("\n")
+    line = code.split("\n")[before.count("\n")].replace("\0", "\ufffd")
+    message = "source code cannot contain null bytes"
+    return SyntaxError(message, (name, before.count("\n") + 1, column, line))
 
 
 def _future_flags():

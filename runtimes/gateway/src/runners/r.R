@@ -53,7 +53,9 @@ local({
         while (message$letter %in% c("a", "k")) message <- get_message()
         last <<- message$letter %in% c("f", "F")
         echoes <<- message$letter %in% c("X", "F")
-        code <- rawToChar(message$bytes)
+        # No text of R can hold it.
+        is_nul <- message$bytes == as.raw(0L)
+        code <- if (any(is_nul)) "stop('nul character not allowed in code', call. = FALSE)" else rawToChar(message$bytes)
         Encoding(code) <- "UTF-8"
         code
     }

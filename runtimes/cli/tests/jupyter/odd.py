@@ -1,0 +1,50 @@
+"""What is no ordinary cell: code that is no text. No variables are lost without a word."""
+
+import json
+
+from jupyter_client.manager import start_new_kernel
+
+# A cell that sets a variable, one with a NUL, and one that shows the variable.
+NULS = {
+    "bash": ("k=5", "echo 'a\0b'", "echo $k"),
+    "python3": ("k = 5", "x = 1\nx = 'a\0b'", "print(k)"),
+    "r": ("k <- 5", "x <- 'a\0b'", "cat(k)"),
+}
+
+
+def run(client, code, **options):
+    messages = []
+    reply = client.execute_interactive(code, output_hook=messages.append, allow_stdin=False, timeout=60, **options)
+    kinds = [(m["msg_type"], m["content"]) for m in messages]
+    return reply["content"], [it for it in kinds if it[0] not in ("status", "execute_input")]
+
+
+def texts(shown):
+    return "".join(content["text"] for kind, content in shown if kind == "stream")
+
+
+def escaped(client, code):
+    """Sends code of which the JSON has half a character, as it comes from editors."""
+    session = client.session
+    message = session.msg("execute_request", {"code": code, "silent": False, "allow_stdin": False})
+    parts = [json.dumps(message[part], default=str).encode() for part in ("header", "parent_header", "metadata", "content")]
+    client.shell_channel.socket.send_multipart([b"<IDS|MSG>", session.sign(parts), *parts])
+    while True:
+        reply = client.get_shell_msg(timeout=60)
+        if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+            return reply["content"]
+
+
+for language, (setting, odd, showing) in NULS.items():
+    manager, client = start_new_kernel(kernel_name="sorna-local-" + language)
+    run(client, setting)
+    reply, shown = run(client, odd)
+    if language == "python3":
+        assert (reply["ename"], [kind for kind, _ in shown]) == ("SyntaxError", ["error"]), (reply, shown)
+        assert "line 2" in reply["traceback"][0], reply
+        assert escaped(client, "x = 'a\ud800b'; assert x == 'a\ufffdb'")["status"] == "ok"
+    if language == "r":
+        assert reply["evalue"] == "nul character not allowed in code", reply
+    assert texts(run(client, showing)[1]).strip() == "5", language
+    client.stop_channels()
+    manager.shutdown_kernel()
