@@ -1,6 +1,7 @@
-"""What is no ordinary cell: code that is no text. No variables are lost without a word."""
+"""What is no ordinary cell: code that is no text, and interpreters that end on their own. No variables are lost without a word."""
 
 import json
+import time
 
 from jupyter_client.manager import start_new_kernel
 
@@ -48,3 +49,27 @@ for language, (setting, odd, showing) in NULS.items():
     assert texts(run(client, showing)[1]).strip() == "5", language
     client.stop_channels()
     manager.shutdown_kernel()
+
+manager, client = start_new_kernel(kernel_name="sorna-local-python3")
+for end in ("os.kill(os.getpid(), 9)", "os._exit(0)"):
+    code = "import os, threading\nthreading.Timer(0.1, lambda: %s).start()\nos.getpid()" % end
+    pid = int(run(client, code)[1][0][1]["data"]["text/plain"])
+    # The next cell says so, whenever it runs.
+    time.sleep(1)
+    shown = run(client, "print('next')")[1]
+    assert "variables are lost" in texts(shown) and "next" in texts(shown), (end, shown)
+client.stop_channels()
+manager.shutdown_kernel()
+
+# An interrupt that comes while an interpreter starts again ends the cell, and not the interpreter.
+manager, client = start_new_kernel(kernel_name="sorna-local-r")
+run(client, "quit('no')")
+number = client.execute("Sys.sleep(50)")
+while client.get_iopub_msg(timeout=60)["msg_type"] != "execute_input":
+    pass
+manager.interrupt_kernel()
+while (reply := client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != number:
+    pass
+assert reply["content"]["ename"] == "KeyboardInterrupt", reply["content"]
+client.stop_channels()
+manager.shutdown_kernel()

@@ -331,7 +331,9 @@ impl Driver {
         }
         let in_run = snippet.is_some();
         let is_final = snippet.is_some_and(|run| run.is_final);
-        if let Some(signal) = exit.signal_text()
+        // Nothing else would tell the next snippet.
+        let idle_end = (!in_run && exit.signal_text().is_none()).then(|| exit.to_string());
+        if let Some(signal) = exit.signal_text().or(idle_end)
             && kill_reason.is_none()
             && !interpreter.kill_is_reported
         {
@@ -342,7 +344,12 @@ impl Driver {
                 format!("{}\n", why.unwrap_or(signal))
             } else {
                 let why = why.unwrap_or_else(|| exit.to_string());
-                format!("kernel process died with {why}; restarted\n")
+                match in_run {
+                    true => format!("kernel process died with {why}; restarted\n"),
+                    false => format!(
+                        "kernel process died with {why} while nothing ran; restarted: variables are lost\n"
+                    ),
+                }
             };
             self.shared
                 .lock()

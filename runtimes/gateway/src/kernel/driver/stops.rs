@@ -50,6 +50,10 @@ impl Driver {
             && run.signal_at.take_if(|at| now >= *at).is_some()
             && let Some(interpreter) = &self.interpreter
         {
+            if !interpreter.is_up() {
+                run.signal_at = Some(now + CHANCE);
+                return;
+            }
             run.missed = before_signal(interpreter.id());
             interpreter.signal();
         }
@@ -164,6 +168,10 @@ impl Driver {
                 step.process.interrupt();
                 // What it has left running is not waited for.
                 run.interrupted = Some(Instant::now());
+            }
+            // Its signal would end the start of it.
+            (None, Some(interpreter)) if run.steps.is_none() && !interpreter.is_up() => {
+                run.signal_at = Some(Instant::now() + CHANCE);
             }
             (None, Some(interpreter)) if run.steps.is_none() => {
                 run.missed = before_signal(interpreter.id());
