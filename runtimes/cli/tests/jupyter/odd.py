@@ -58,6 +58,12 @@ for end in ("os.kill(os.getpid(), 9)", "os._exit(0)"):
     time.sleep(1)
     shown = run(client, "print('next')")[1]
     assert "variables are lost" in texts(shown) and "next" in texts(shown), (end, shown)
+
+# What the cell after an uncounted one shows is not the value of the one before.
+run(client, "1")
+run(client, "2", store_history=False)
+history = client.history(raw=True, output=True, hist_access_type="tail", n=1, reply=True, timeout=60)["content"]["history"]
+assert history[0][2] == ["1", "1"], history
 client.stop_channels()
 manager.shutdown_kernel()
 

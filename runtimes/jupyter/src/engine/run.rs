@@ -68,7 +68,7 @@ impl<R: Replies> Worker<R> {
         while self.interrupts.try_recv().is_ok() {}
         let failure = match is_empty {
             true => None,
-            false => self.run(request, &code, is_silent).await,
+            false => self.run(request, &code, is_silent, is_stored).await,
         };
         let mut content = json!({
             "status": "ok", "execution_count": self.count, "user_expressions": {}, "payload": [],
@@ -133,7 +133,13 @@ impl<R: Replies> Worker<R> {
     }
 
     /// Runs code, and shows what it does. Returns how it has failed, if it has.
-    async fn run(&mut self, request: &Request, code: &str, is_silent: bool) -> Option<Failure> {
+    async fn run(
+        &mut self,
+        request: &Request,
+        code: &str,
+        is_silent: bool,
+        is_stored: bool,
+    ) -> Option<Failure> {
         let kernel = match self.kernel_for(request, is_silent).await {
             Ok(kernel) => kernel,
             Err(failure) => return Some(failure),
@@ -153,7 +159,7 @@ impl<R: Replies> Worker<R> {
             Ok(result) => {
                 let says_exits = self.remote.is_ours();
                 if let Some(value) = running.cell.value()
-                    && !is_silent
+                    && is_stored
                 {
                     self.history.set_value(value);
                 }
