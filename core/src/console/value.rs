@@ -34,6 +34,10 @@ impl<'a> ValueForms<'a> {
     /// as there is something else to show.
     pub const DISPLAY: &'static str = "application/vnd.sorna.display+json";
 
+    /// The media type of what is said of the forms, as one of the last of them: JSON, an object that has an object for each media
+    /// type of which something is said, such as the width of a picture.
+    pub const METADATA: &'static str = "application/vnd.sorna.metadata+json";
+
     /// A value in these forms, each of another media type.
     #[must_use]
     pub fn new(forms: Vec<Media<'a>>) -> Self {
@@ -61,10 +65,23 @@ impl<'a> ValueForms<'a> {
         (last.media_type() == Self::DISPLAY).then(|| last.content())
     }
 
+    /// What is said of its [forms](Self::METADATA), as JSON, if anything is.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&str> {
+        let mut forms = self.forms.iter();
+        let metadata = forms.find(|form| form.media_type() == Self::METADATA)?;
+        Some(metadata.content())
+    }
+
     /// The richest form that is not text.
     #[must_use]
     pub fn richest(&self) -> Option<&Media<'a>> {
-        let is_rich = |form: &&Media<'_>| !matches!(form.media_type(), Self::TEXT | Self::DISPLAY);
+        let is_rich = |form: &&Media<'_>| {
+            !matches!(
+                form.media_type(),
+                Self::TEXT | Self::DISPLAY | Self::METADATA
+            )
+        };
         self.forms.iter().find(is_rich)
     }
 

@@ -8,7 +8,7 @@ use sorna_core::{Console, ExecutionResult, Media, Record, ValueForms};
 
 use crate::bundle::{TEXT, bundle};
 use crate::language::Language;
-use crate::traceback::{Failure, Family, Found};
+use crate::traceback::{Failure, Family, Found, telling};
 
 /// The longest that text on standard error is kept back for the end of the cell, of which it may be the error.
 const MOST_HELD: usize = 256 * 1024;
@@ -46,6 +46,8 @@ pub enum Output {
     Value {
         /// Its forms.
         data: Map<String, Value>,
+        /// What its forms need besides: for each media type, an object.
+        metadata: Map<String, Value>,
     },
 }
 
@@ -74,9 +76,9 @@ impl Output {
                 (kind, content)
             }
             Self::Clear { is_later } => ("clear_output", json!({"wait": is_later})),
-            Self::Value { data } => {
+            Self::Value { data, metadata } => {
                 let content =
-                    json!({"data": data, "metadata": {}, "execution_count": execution_count});
+                    json!({"data": data, "metadata": metadata, "execution_count": execution_count});
                 ("execute_result", content)
             }
         }
@@ -104,6 +106,8 @@ pub struct Cell {
     since: Option<Instant>,
     /// Whether a traceback was shown as plain text, since it was not the end.
     has_shown: Option<Failure>,
+    /// What was shown of a failure that has no traceback.
+    telling: String,
     is_interrupted: bool,
     value: Option<String>,
 }
@@ -118,6 +122,7 @@ impl Cell {
             partial: String::new(),
             since: None,
             has_shown: None,
+            telling: String::new(),
             is_interrupted: false,
             value: None,
         }
@@ -167,8 +172,8 @@ impl Cell {
                 Record::Value(value) if value.display().is_some() => displayed(&value),
                 Record::Value(value) => {
                     self.value = value.text().map(str::to_owned);
-                    let data = bundle(value.forms());
-                    Output::Value { data }
+                    let (data, metadata) = parts(&value);
+                    Output::Value { data, metadata }
                 }
                 Record::Log {
                     level,
@@ -236,6 +241,10 @@ impl Cell {
         }
         let text = std::mem::take(&mut self.held);
         self.has_shown = self.family.find(&text).map(|found| found.failure);
+        // The first that a compiler says, and it may say that in several pieces.
+        if self.family == Family::Other && !self.telling.contains("error") {
+            telling(&text).clone_into(&mut self.telling);
+        }
         Some(Output::Stderr(text))
     }
 
@@ -280,6 +289,10 @@ impl Cell {
                 && let Some(shown) = self.has_shown.take()
             {
                 found.failure = Failure::new(shown.name, shown.value);
+            }
+            if held.is_empty() && !self.telling.is_empty() && found.failure.name == "ExitCode" {
+                let value = format!("{}: {}", found.failure.value, self.telling);
+                found.failure = Failure::new("ExitCode", value);
             }
             let has_ended = result.has_restarted() == Some(true);
             found.failure = limited(found.failure.clone(), result);
@@ -342,13 +355,26 @@ fn displayed(value: &ValueForms<'_>) -> Output {
             is_later: when == "later",
         };
     }
-    let forms = value.forms().iter();
+    let (data, metadata) = parts(value);
     Output::Display {
-        data: bundle(forms.filter(|form| form.media_type() != ValueForms::DISPLAY)),
-        metadata: Map::new(),
+        data,
+        metadata,
         display_id: about["id"].as_str().map(str::to_owned),
         is_update: about["update"] == Value::Bool(true),
     }
+}
+
+/// The forms of a value, and what is said of them.
+fn parts(value: &ValueForms<'_>) -> (Map<String, Value>, Map<String, Value>) {
+    let is_form = |form: &&Media<'_>| {
+        !matches!(
+            form.media_type(),
+            ValueForms::DISPLAY | ValueForms::METADATA
+        )
+    };
+    let metadata = value.metadata().map(serde_json::from_str);
+    let metadata = metadata.and_then(Result::ok).unwrap_or_default();
+    (bundle(value.forms().iter().filter(is_form)), metadata)
 }
 
 /// A bundle that is only text.

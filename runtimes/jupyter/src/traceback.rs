@@ -137,10 +137,9 @@ impl Family {
                 failure,
             };
         }
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
         let value = match self {
-            Self::Other => format!("{exit_code}: {}", last.unwrap_or_default().trim()),
-            _ => last.unwrap_or_default().trim().to_owned(),
+            Self::Other => format!("{exit_code}: {}", telling(text)),
+            _ => last_line(text).to_owned(),
         };
         let name = if self == Self::Other {
             "ExitCode"
@@ -156,6 +155,19 @@ impl Family {
             },
         }
     }
+}
+
+/// The line that says most of why a command or a whole program has failed. Compilers say what is wrong first, and then more about
+/// it.
+pub(crate) fn telling(text: &str) -> &str {
+    let is_error = |line: &&str| line.contains("error: ") || line.starts_with("error[");
+    let line = text.lines().find(is_error);
+    line.map_or_else(|| last_line(text), str::trim)
+}
+
+fn last_line(text: &str) -> &str {
+    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+    last.unwrap_or_default().trim()
 }
 
 fn lines(text: &str) -> Vec<String> {
@@ -418,6 +430,15 @@ mod tests {
     }
 
     const PLAIN: &str = "Traceback (most recent call last):\n  File \"<input-1>\", line 1, in <module>\n    1/0\n    ~^~\nZeroDivisionError: division by zero\n";
+
+    #[test]
+    fn what_a_compiler_says_first_is_the_message() {
+        let text = "a.c: In function 'main':\na.c:1:5: error: no x\n  1 | x\n    | ^\n";
+        let failure = Family::Other.of_exit(text, 1).failure;
+        assert_eq!(failure.value, "1: a.c:1:5: error: no x");
+        assert_eq!(failure.traceback.len(), 4);
+        assert_eq!(telling("one\ntwo \n\n"), "two");
+    }
 
     #[test]
     fn errors_of_python() {

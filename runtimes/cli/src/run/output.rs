@@ -271,7 +271,7 @@ impl Output {
     fn emit_value(&mut self, value: &ValueForms<'_>, reporter: &mut Reporter) -> io::Result<()> {
         let rich = value.forms().iter();
         let rich: Vec<_> = rich
-            .filter(|form| form.media_type() != ValueForms::TEXT)
+            .filter(|form| !matches!(form.media_type(), ValueForms::TEXT | ValueForms::METADATA))
             .collect();
         let mut files = Vec::new();
         for form in &rich {

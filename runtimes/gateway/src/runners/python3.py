@@ -563,6 +563,8 @@ class Kernel:
     def __init__(self, link):
         self.link = link
         self.count = 0
+        self.aside = 0
+        self.has_echoed = False
         self.flags = 0
         self.main = types.ModuleType("__main__")
         self.main.__dict__["__builtins__"] = builtins
@@ -601,8 +603,14 @@ class Kernel:
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
         code, is_last, echoes = job.message, job.kind == b"f", job.echoes
         self.link.echoes = echoes
-        self.count += 1
-        name = "<input-%d>" % self.count
+        # Where a client wants values, others are what it asks by the way: its numbers are those that it shows.
+        self.has_echoed |= echoes
+        if echoes or not self.has_echoed:
+            self.count += 1
+            name = "<input-%d>" % self.count
+        else:
+            self.aside += 1
+            name = "<input-aside-%d>" % self.aside
         if not job.continues:
             # Discard input that an earlier snippet left unread.
             self.link.unread = b""
@@ -835,6 +843,13 @@ def display(*objects, **how):
     return sorna_kernel.display(*objects, **how)
 
 
+def update_display(*objects, **how):
+    """Changes what was shown; see `sorna_kernel.update_display`."""
+    import sorna_kernel
+
+    return sorna_kernel.update_display(*objects, **how)
+
+
 def _write_all(fd, data):
     view = memoryview(data)
     while view:
@@ -1007,6 +1022,7 @@ def serve():
     }
     sys.meta_path.insert(0, Finder(followed))
     builtins.display = display
+    builtins.update_display = update_display
     # Keeps the runner's module alive: without a reference its names would be cleared.
     _SELF = sys.modules["_sorna_runner"] = sys.modules["__main__"]
     # Warnings that are for the program's own code are not for this one.

@@ -53,7 +53,9 @@ def _send(value):
     if sorna_kernel._shows_itself(value):
         return
     text = sorna_kernel._plain(value)
-    send({"text/plain": text, **sorna_kernel._all_forms(value)})
+    said = {}
+    forms = {"text/plain": text, **sorna_kernel._all_forms(value, said)}
+    send(forms, *sorna_kernel._described(forms, said))
 
 
 def send(forms, *more):

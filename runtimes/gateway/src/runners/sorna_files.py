@@ -23,12 +23,13 @@ _connection = None
 
 
 def adopt(link):
-    """Prepares the program: the builtin `display`, the modules, matplotlib, and `display` of IPython."""
+    """Prepares the program: the builtins `display` and `update_display`, the modules, matplotlib, and `display` of IPython."""
     global _connection
     _connection = Connection(link)
     sys.modules["_sorna_runner"] = sys.modules[__name__]
     sys.meta_path.insert(0, Finder())
     builtins.display = display
+    builtins.update_display = update_display
 
 
 def display(*objects, **how):
@@ -36,6 +37,13 @@ def display(*objects, **how):
     import sorna_kernel
 
     return sorna_kernel.display(*objects, **how)
+
+
+def update_display(*objects, **how):
+    """Changes what was shown; see `sorna_kernel.update_display`."""
+    import sorna_kernel
+
+    return sorna_kernel.update_display(*objects, **how)
 
 
 class Finder:

@@ -18,8 +18,8 @@ def adopt(module):
         if _has_shell():
             others.update(include=include, exclude=exclude, raw=raw, display_id=display_id)
             return own_display(*objs, **others)
-        update = others.get("update", False)
-        how = {"include": include, "exclude": exclude, "raw": raw, "update": update}
+        how = {"include": include, "exclude": exclude, "raw": raw}
+        how.update(metadata=others.get("metadata"), update=others.get("update", False))
         handle = sorna_kernel.display(*objs, display_id=display_id, **how)
         if handle is not None:
             return module.DisplayHandle(handle.display_id)
@@ -29,10 +29,11 @@ def adopt(module):
         if _has_shell():
             return own_publish(data, *arguments, **others)
         # Before IPython 6, the source may come first.
-        bundle = next((it for it in (data, *arguments) if isinstance(it, dict)), {})
+        bundle, metadata, *_ = [it for it in (data, *arguments) if isinstance(it, dict)] + [{}, None]
+        metadata = metadata or others.get("metadata")
         display_id = (others.get("transient") or {}).get("display_id")
         update = others.get("update", False)
-        sorna_kernel.display(bundle, raw=True, display_id=display_id, update=update)
+        sorna_kernel.display(bundle, raw=True, metadata=metadata, display_id=display_id, update=update)
 
     own_clear = getattr(module, "clear_output", None)
 

@@ -3,6 +3,7 @@
     import sorna_kernel
 
     sorna_kernel.display(value)                  # also a builtin: display(value)
+    sorna_kernel.update_display(value, display_id="x")  # also a builtin
     sorna_kernel.clear_output(wait=True)         # in notebooks
     sorna_kernel.html("<b>bold</b>")
     sorna_kernel.media("image/png", data)
@@ -30,6 +31,7 @@ __all__ = [
     "figure_format",
     "html",
     "media",
+    "update_display",
 ]
 
 # From the richest on: a media type, and the method that returns it.
@@ -50,10 +52,19 @@ _log_handler = None
 
 # The media type of what is said of forms that are a display, and not the value of an expression.
 _ABOUT = "application/vnd.sorna.display+json"
+# That of what is said of the forms themselves.
+_METADATA = "application/vnd.sorna.metadata+json"
 
 
 def display(
-    *objects, include=None, exclude=None, raw=False, display_id=None, update=False, **_
+    *objects,
+    include=None,
+    exclude=None,
+    metadata=None,
+    raw=False,
+    display_id=None,
+    update=False,
+    **_
 ):
     """Shows each object in the richest form it has, or in all that it has where they are wanted, as in notebooks: one record each.
 
@@ -62,7 +73,8 @@ def display(
     method for the same type; its other types come last. A figure of matplotlib is sent as a
     picture. An object without such a form is printed as its `repr`. One that has `_ipython_display_` shows
     itself by that. `include` and `exclude` are media types: only these, or all others; with `raw`, the
-    objects are such bundles themselves. With `display_id`, a name or True, the result is a handle whose `update(object)` changes
+    objects are such bundles themselves. `metadata` says more of the forms, as what their methods return after their data does: for each
+    media type, a dict. With `display_id`, a name or True, the result is a handle whose `update(object)` changes
     what was shown, in notebooks; elsewhere that is shown as well. Other arguments of IPython's `display` have no effect. An
     exception in one of these methods is shown on stderr, and the next form is used.
     """
@@ -73,7 +85,7 @@ def display(
         elif not _runner.forked() and _shows_itself(value):
             continue
         if _runner.echoes():
-            _send_display(value, include, exclude, handle, update)
+            _send_display(value, include, exclude, metadata, handle, update)
             continue
         form = None if _runner.forked() else _form(value, include, exclude)
         if form is not None:
@@ -109,15 +121,22 @@ class DisplayHandle:
         return "<DisplayHandle display_id=%s>" % self.display_id
 
 
-def _send_display(value, include, exclude, handle, update):
+def update_display(value, *, display_id, **how):
+    """Changes what was shown by this name, in notebooks; elsewhere the object is shown as well."""
+    display(value, display_id=display_id, update=True, **how)
+
+
+def _send_display(value, include, exclude, metadata, handle, update):
     """Sends all forms of a value."""
     import sorna_echo
 
     forms = {}
+    said = {}
     text = _guarded(_plain, value)
     if text is not None:
         forms["text/plain"] = text
-    forms.update(_all_forms(value))
+    forms.update(_all_forms(value, said))
+    said.update(metadata or {})
     for media_type in list(forms):
         if include and media_type not in include or exclude and media_type in exclude:
             del forms[media_type]
@@ -125,7 +144,14 @@ def _send_display(value, include, exclude, handle, update):
     if handle is not None:
         about = {"id": handle.display_id, "update": bool(update)}
     if forms:
-        sorna_echo.send(forms, [_ABOUT, json.dumps(about)])
+        sorna_echo.send(forms, *_described(forms, said), [_ABOUT, json.dumps(about)])
+
+
+def _described(forms, said):
+    """What is said of forms, as another one of them; nothing in most cases."""
+    said = {media_type: it for media_type, it in said.items() if media_type in forms and it}
+    text = _guarded(json.dumps, said) if said else None
+    return [] if text is None else [[_METADATA, text]]
 
 
 def clear_output(wait=False):
@@ -263,9 +289,9 @@ def _form(value, include=None, exclude=None):
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
         return lambda: _send_figure(value)
-    bundle = _bundle(value)
+    bundle = _bundle(value, {})
     plain = bundle.pop("text/plain", None)
-    for media_type, data in _rich_forms(value, bundle):
+    for media_type, data in _rich_forms(value, bundle, {}):
         if include and media_type not in include or exclude and media_type in exclude:
             continue
         if media_type == "text/html":
@@ -274,36 +300,40 @@ def _form(value, include=None, exclude=None):
     return None if plain is None else lambda: print(plain)
 
 
-def _all_forms(value):
-    """All forms of a value but its `repr`: for each media type its content, as records have it."""
+def _all_forms(value, said):
+    """All forms of a value but its `repr`: for each media type its content, as records have it. Notes what is said of them."""
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
         media_type, data = _drawn(value)
         return {media_type: _encoded(media_type, data)}
-    bundle = _bundle(value)
+    bundle = _bundle(value, said)
     plain = bundle.pop("text/plain", None)
     forms = {} if plain is None else {"text/plain": str(plain)}
-    for media_type, data in _rich_forms(value, bundle):
+    for media_type, data in _rich_forms(value, bundle, said):
         content = data if media_type == "text/html" else _guarded(_encoded, media_type, data)
         if content is not None:
             forms[media_type] = content
     return forms
 
 
-def _bundle(value):
+def _bundle(value, said):
     if _has_odd_attributes(value):
         return {}
-    bundle = _call(value, "_repr_mimebundle_", include=None, exclude=None)
+    bundle, metadata = _call(value, "_repr_mimebundle_", include=None, exclude=None)
+    if hasattr(metadata, "keys"):
+        said.update(metadata)
     return dict(bundle) if hasattr(bundle, "keys") else {}
 
 
-def _rich_forms(value, bundle):
-    """The media types and data that a value has, from the richest on."""
+def _rich_forms(value, bundle, said):
+    """The media types and data that a value has, from the richest on. Notes what is said of them."""
     is_odd = _has_odd_attributes(value)
     for media_type in (*_FORMS, *(other for other in bundle if other not in _FORMS)):
         data = bundle.get(media_type)
         if data is None and media_type in _FORMS and not is_odd:
-            data = _call(value, _FORMS[media_type])
+            data, metadata = _call(value, _FORMS[media_type])
+            if hasattr(metadata, "keys"):
+                said[media_type] = dict(metadata)
         data = None if data is None else _guarded(_prepared, media_type, data)
         if data is not None:
             yield media_type, data
@@ -337,12 +367,14 @@ def _has_odd_attributes(value):
 
 
 def _call(value, name, **arguments):
-    """Calls a method of the value; drops the metadata that may come with the result."""
+    """Calls a method of the value. Returns its data, and the metadata that may come with them."""
     method = _guarded(getattr, value, name, None)
     if method is None:
-        return None
+        return None, None
     data = _guarded(method, **arguments)
-    return data[0] if isinstance(data, tuple) and data else data
+    if isinstance(data, tuple) and data:
+        return data[0], data[1] if len(data) > 1 else None
+    return data, None
 
 
 def _guarded(function, *arguments, **named):
@@ -386,3 +418,5 @@ def _adopt(matplotlib):
 
 if getattr(builtins, "display", None) is _runner.display:
     builtins.display = display
+if getattr(builtins, "update_display", None) is _runner.update_display:
+    builtins.update_display = update_display
