@@ -52,6 +52,7 @@ pub(crate) struct Engine {
     remote: Remote,
     language: Language,
     judge: fn(&str, &str) -> Completeness,
+    ports: Value,
 }
 
 impl Engine {
@@ -62,7 +63,15 @@ impl Engine {
             remote: Remote::new(client, spec),
             language,
             judge: |_, _| Completeness::Unknown,
+            ports: json!({}),
         }
+    }
+
+    /// With the ports of its channels, for clients that ask for them: an object.
+    #[cfg(feature = "kernel")]
+    pub(crate) fn with_ports(mut self, ports: Value) -> Self {
+        self.ports = ports;
+        self
     }
 
     /// With what judges whether code of a language is whole, by the name of the language.
@@ -125,6 +134,8 @@ impl Engine {
             interrupts,
             count: 0,
             history: History::default(),
+            asked: None,
+            ports: self.ports,
         };
         worker.remote.begin();
         let restarts_itself = restarts.is_some();
@@ -145,23 +156,48 @@ impl Engine {
                     }
                 }
             };
+            // Older clients ask on the shell channel.
+            let from_shell = worker.asked.take();
+            let is_from_shell = from_shell.is_some();
+            let asked = asked.or(from_shell);
             match asked {
                 Some(request) if restarts_itself && request.flag("restart", false) => {
                     let status = match worker.restart().await {
                         Ok(()) => "ok",
                         Err(_) => "error",
                     };
-                    control.stopped(&request, status).await;
+                    match is_from_shell {
+                        true => stopped(&mut worker.replies, &worker.iopub, &request, status).await,
+                        false => {
+                            stopped(&mut control.replies, &control.iopub, &request, status).await;
+                        }
+                    }
                 }
-                asked => break asked,
+                asked => break (asked, is_from_shell),
             }
         };
         worker.close().await;
-        if let Some(request) = asked {
-            control.stopped(&request, "ok").await;
+        match asked {
+            (Some(request), true) => {
+                stopped(&mut worker.replies, &worker.iopub, &request, "ok").await;
+            }
+            (Some(request), false) => {
+                stopped(&mut control.replies, &control.iopub, &request, "ok").await;
+            }
+            (None, _) => {}
         }
         (worker, control)
     }
+}
+
+/// Tells of the end, or a restart, that a request has asked for.
+async fn stopped(replies: &mut impl Replies, iopub: &Published, request: &Request, status: &str) {
+    let content = json!({"status": status, "restart": request.flag("restart", false)});
+    replies
+        .send(request.child("shutdown_reply", content.clone()))
+        .await;
+    iopub.child(request, "shutdown_reply", content).await;
+    iopub.state(request, "idle").await;
 }
 
 /// Who is told how a restart went.
@@ -203,6 +239,9 @@ struct Worker<R> {
     /// The number of the last cell.
     count: u64,
     history: History,
+    /// The request for the end that has come.
+    asked: Option<Request>,
+    ports: Value,
 }
 
 impl<R: Replies> Worker<R> {
@@ -216,6 +255,9 @@ impl<R: Replies> Worker<R> {
                 },
             };
             self.carry_out(&request).await;
+            if self.asked.is_some() {
+                return;
+            }
         }
     }
 
@@ -253,6 +295,15 @@ impl<R: Replies> Worker<R> {
             "comm_info_request" => {
                 let content = json!({"status": "ok", "comms": {}});
                 self.reply(request, "comm_info_reply", content).await;
+            }
+            "connect_request" => {
+                let mut content = self.ports.clone();
+                content["status"] = json!("ok");
+                self.reply(request, "connect_reply", content).await;
+            }
+            "shutdown_request" => {
+                self.asked = Some(request.clone());
+                return;
             }
             // No comm can be opened here, so it is closed at once.
             "comm_open" => {

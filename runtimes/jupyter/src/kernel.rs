@@ -63,9 +63,11 @@ impl Kernel {
         let session = sorna::random_token().to_string();
         let mut ends = watch::Ends::new()?;
         let seal = Seal::new(&connection.key, session);
+        let _files = connection.sockets;
+        let engine = self.0.with_ports(connection.ports);
         let link = wire::open(connection.listeners, seal).await;
         let link = link.map_err(|error| StartError::Bind(io::Error::other(error)))?;
-        let _sockets = self.0.serve(link, None, ends.wait()).await;
+        let _sockets = engine.serve(link, None, ends.wait()).await;
         tokio::time::sleep(LINGER).await;
         Ok(())
     }

@@ -131,6 +131,16 @@ fn odd_cells_lose_nothing_without_a_word() {
 }
 
 #[test]
+fn clients_ask_for_more_than_cells() {
+    if !need("R") || !need("gcc") {
+        return;
+    }
+    if let Some(lab) = Lab::with(&["python3", "bash", "r", "c"]) {
+        lab.script(include_str!("asked.py"));
+    }
+}
+
+#[test]
 fn notebooks_are_executed() {
     let Some(lab) = Lab::with(&["python3"]) else {
         return;

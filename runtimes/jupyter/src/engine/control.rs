@@ -29,6 +29,11 @@ impl<R: Replies> Control<R> {
                     Some(("interrupt_reply", json!({"status": "ok"})))
                 }
                 "shutdown_request" => return Some(request),
+                "debug_request" => Some(("debug_reply", no_debugger(&request.content))),
+                "usage_request" => Some(("usage_reply", unknown())),
+                "create_subshell_request" => Some(("create_subshell_reply", unknown())),
+                "delete_subshell_request" => Some(("delete_subshell_reply", unknown())),
+                "list_subshell_request" => Some(("list_subshell_reply", unknown())),
                 _ => None,
             };
             if let Some((kind, content)) = reply {
@@ -38,13 +43,26 @@ impl<R: Replies> Control<R> {
         }
         None
     }
+}
 
-    /// Tells of the end, or a restart, that a request has asked for.
-    pub(super) async fn stopped(&mut self, request: &Request, status: &str) {
-        let content = json!({"status": status, "restart": request.flag("restart", false)});
-        let reply = request.child("shutdown_reply", content.clone());
-        self.replies.send(reply).await;
-        self.iopub.child(request, "shutdown_reply", content).await;
-        self.iopub.state(request, "idle").await;
-    }
+/// The response of the Debug Adapter Protocol to a request where there is no debugger.
+fn no_debugger(request: &Value) -> Value {
+    json!({
+        "type": "response",
+        "seq": request["seq"],
+        "request_seq": request["seq"],
+        "command": request["command"],
+        "success": false,
+        "message": "this kernel has no debugger",
+    })
+}
+
+/// The content of the reply to what this kernel does not do.
+fn unknown() -> Value {
+    json!({
+        "status": "error",
+        "ename": "NotImplementedError",
+        "evalue": "this kernel does not do that",
+        "traceback": [],
+    })
 }

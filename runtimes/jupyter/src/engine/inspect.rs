@@ -62,6 +62,18 @@ impl<R: Replies> Worker<R> {
         self.reply(request, "inspect_reply", content).await;
     }
 
+    /// What is known of a name, as a cell asks for it.
+    pub(super) async fn help(&mut self, help: &Help<'_>) -> Option<String> {
+        let family = self.language.family();
+        if family == Family::R
+            && let Some(page) = self.look_up(&page_of_r(help.name)).await
+        {
+            return Some(page);
+        }
+        let lookup = lookup(family, help.name, help.is_detailed)?;
+        self.look_up(&lookup).await
+    }
+
     /// What code prints that is not the user's, if it ends well.
     pub(super) async fn look_up(&mut self, code: &str) -> Option<String> {
         let kernel = self.remote.kernel().await.ok()?;
@@ -78,6 +90,35 @@ impl<R: Replies> Worker<R> {
         let is_found = result.exit_code().unwrap_or(0) == 0 && !found.is_empty();
         is_found.then_some(found)
     }
+}
+
+/// A cell that only asks for help, as in IPython: `NAME?`, `?NAME`, and with a second `?` for the source.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Help<'c> {
+    pub(super) name: &'c str,
+    is_detailed: bool,
+}
+
+impl<'c> Help<'c> {
+    /// What this cell asks for, if it is such a one, in languages of which names are looked up.
+    pub(super) fn of(family: Family, code: &'c str) -> Option<Self> {
+        let code = code.trim();
+        let name = code.trim_matches('?').trim();
+        let marks = code.len() - code.trim_matches('?').len();
+        let is_one_sided = code.starts_with('?') != code.ends_with('?');
+        let is_asked = is_one_sided && marks <= 2 && lookup(family, name, false).is_some();
+        is_asked.then_some(Self {
+            name,
+            is_detailed: marks == 2,
+        })
+    }
+}
+
+/// Code that prints the page of R's manual about a name, without the characters that underline for terminals.
+fn page_of_r(name: &str) -> String {
+    format!(
+        "local({{ pages <- utils::help('{name}', help_type = 'text'); if (length(pages)) {{ before <- tools::Rd2txt_options(underline_titles = FALSE); on.exit(tools::Rd2txt_options(before)); print(pages) }} }})"
+    )
 }
 
 /// Code that prints what is known of a name.
@@ -112,5 +153,18 @@ mod tests {
             assert_eq!(lookup(Family::Python, name, false), None, "{name}");
         }
         assert_eq!(lookup(Family::Other, "x", false), None);
+    }
+
+    #[test]
+    fn cells_that_ask_for_help() {
+        let of = |code| Help::of(Family::Python, code).map(|it| (it.name, it.is_detailed));
+        for code in ["print?", "?print", " ? print\n"] {
+            assert_eq!(of(code), Some(("print", false)), "{code}");
+        }
+        assert_eq!(of("os.path??"), Some(("os.path", true)));
+        for code in ["print", "?", "a b?", "?a?", "f()?", "x = 1?", "a???"] {
+            assert_eq!(of(code), None, "{code}");
+        }
+        assert_eq!(Help::of(Family::Node, "a?"), None);
     }
 }

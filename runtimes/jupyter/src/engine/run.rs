@@ -8,9 +8,10 @@ use sorna::tokio::{Execution, Kernel};
 use sorna::{Error, ExecutionEvent, ExecutionResult};
 
 use super::Worker;
+use super::inspect::Help;
 use super::link::Replies;
 use super::remote::chain;
-use crate::cell::{Cell, End, Output};
+use crate::cell::{Cell, End, Output, text};
 use crate::message::Request;
 use crate::traceback::{Failure, Family};
 
@@ -26,6 +27,8 @@ const NOBODY: &str =
 /// What is said if a cell does not end in spite of that.
 const LOST: &str =
     "It went on asking, so its interpreter was restarted: variables are lost, and files are kept.";
+/// What is said of cells with IPython's own syntax.
+const MAGICS: &str = "Lines that begin with `%` (magics) or `!` (commands of the shell) are of IPython, and not there: cells are plain Python. `subprocess.run(\"...\", shell=True)` runs a command.";
 /// How often a cell may ask in vain before its interpreter is restarted.
 const MOST_REFUSALS: u32 = 100;
 
@@ -50,6 +53,16 @@ struct Running<'r> {
     is_refused: bool,
 }
 
+/// Says of a cell of Python that IPython would have run what is none in the language.
+fn with_hint(family: Family, code: &str, failure: Failure) -> Failure {
+    let is_magic = |line: &str| line.trim_start().starts_with(['%', '!']);
+    let is_hinted = family == Family::Python && failure.name == "SyntaxError";
+    match is_hinted && code.lines().any(is_magic) {
+        true => failure.with_line(MAGICS),
+        false => failure,
+    }
+}
+
 impl<R: Replies> Worker<R> {
     pub(super) async fn execute(&mut self, request: &Request) {
         let code = request.text("code").to_owned();
@@ -66,12 +79,27 @@ impl<R: Replies> Worker<R> {
         }
         // What was meant for an earlier cell.
         while self.interrupts.try_recv().is_ok() {}
-        let failure = match is_empty {
-            true => None,
-            false => self.run(request, &code, is_silent, is_stored).await,
+        let mut payload = Vec::new();
+        let failure = match Help::of(self.language.family(), &code) {
+            _ if is_empty => None,
+            Some(help) if !is_silent => {
+                match self.help(&help).await {
+                    Some(found) => {
+                        payload.push(json!({"source": "page", "data": text(&found), "start": 0}));
+                    }
+                    None => {
+                        let missing = format!("Object `{}` not found.\n", help.name);
+                        let content = json!({"name": "stdout", "text": missing});
+                        self.publish(request, "stream", content).await;
+                    }
+                }
+                None
+            }
+            _ => self.run(request, &code, is_silent, is_stored).await,
         };
+        let failure = failure.map(|failure| with_hint(self.language.family(), &code, failure));
         let mut content = json!({
-            "status": "ok", "execution_count": self.count, "user_expressions": {}, "payload": [],
+            "status": "ok", "execution_count": self.count, "user_expressions": {}, "payload": payload,
         });
         if let Some(failure) = failure {
             let error = json!({
@@ -431,7 +459,7 @@ impl<R: Replies> Worker<R> {
             );
         }
         let failure = Failure::new("GatewayError", reason);
-        match error.may_have_acted() {
+        match error.may_have_acted() && !failure.value.contains("may have run") {
             true => failure.with_line("The cell may have run, or may still run."),
             false => failure,
         }

@@ -1,13 +1,14 @@
 //! Connection files.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 use zeromq::Listener;
 
 use super::error::StartError;
@@ -16,6 +17,22 @@ use super::error::StartError;
 pub struct Connection {
     pub(super) listeners: Listeners,
     pub(super) key: String,
+    /// The ports, as clients ask for them.
+    pub(super) ports: Value,
+    /// Removed at the end.
+    pub(super) sockets: Sockets,
+}
+
+/// Files that are sockets, for the time that they are listened at.
+#[derive(Debug, Default)]
+pub(super) struct Sockets(Vec<PathBuf>);
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// The sockets to which clients connect.
@@ -56,23 +73,52 @@ enum Transport {
 }
 
 impl Address {
-    fn listen(&self) -> io::Result<Listeners> {
+    fn listen(&self, sockets: &mut Sockets) -> io::Result<Listeners> {
+        let mut at = |port| self.at(port, sockets);
         Ok(Listeners {
-            shell: self.at(self.shell_port)?,
-            iopub: self.at(self.iopub_port)?,
-            stdin: self.at(self.stdin_port)?,
-            control: self.at(self.control_port)?,
-            heartbeat: self.at(self.hb_port)?,
+            shell: at(self.shell_port)?,
+            iopub: at(self.iopub_port)?,
+            stdin: at(self.stdin_port)?,
+            control: at(self.control_port)?,
+            heartbeat: at(self.hb_port)?,
         })
     }
 
     /// Listens at this port, or the path that has it at its end.
-    fn at(&self, port: u16) -> io::Result<Listener> {
-        Ok(match self.transport {
-            Transport::Tcp => TcpListener::bind((self.ip.as_str(), port))?.into(),
-            Transport::Ipc => UnixListener::bind(format!("{}-{port}", self.ip))?.into(),
+    fn at(&self, port: u16, sockets: &mut Sockets) -> io::Result<Listener> {
+        match self.transport {
+            Transport::Tcp => Ok(TcpListener::bind((self.ip.as_str(), port))?.into()),
+            Transport::Ipc => {
+                let path = PathBuf::from(format!("{}-{port}", self.ip));
+                let listener = match UnixListener::bind(&path) {
+                    // One that was killed has left it, and nobody listens there.
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left(&path) => {
+                        fs::remove_file(&path)?;
+                        UnixListener::bind(&path)?
+                    }
+                    bound => bound?,
+                };
+                sockets.0.push(path);
+                Ok(listener.into())
+            }
+        }
+    }
+
+    fn ports(&self) -> Value {
+        json!({
+            "shell_port": self.shell_port,
+            "iopub_port": self.iopub_port,
+            "stdin_port": self.stdin_port,
+            "control_port": self.control_port,
+            "hb_port": self.hb_port,
         })
     }
+}
+
+/// Whether it is a socket at which nobody listens.
+fn is_left(path: &Path) -> bool {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    UnixStream::connect(path).is_err_and(refused)
 }
 
 impl Connection {
@@ -89,9 +135,13 @@ impl Connection {
         if content.signature_scheme != "hmac-sha256" {
             return Err(StartError::Scheme(content.signature_scheme));
         }
+        let mut sockets = Sockets::default();
+        let listeners = content.address.listen(&mut sockets);
         Ok(Self {
-            listeners: content.address.listen().map_err(StartError::Bind)?,
+            listeners: listeners.map_err(StartError::Bind)?,
+            ports: content.address.ports(),
             key: content.key,
+            sockets,
         })
     }
 }
@@ -120,27 +170,36 @@ mod tests {
 
     #[test]
     fn it_listens_where_jupyter_says() {
-        let listeners = content("tcp", "127.0.0.1", 0).address.listen().unwrap();
+        let mut sockets = Sockets::default();
+        let listeners = content("tcp", "127.0.0.1", 0).address;
+        let listeners = listeners.listen(&mut sockets).unwrap();
         let Listener::Tcp(shell) = listeners.shell else {
             panic!("not TCP");
         };
         let taken = shell.local_addr().unwrap().port();
-        assert!(content("tcp", "127.0.0.1", taken).address.listen().is_err());
+        let taken = content("tcp", "127.0.0.1", taken).address;
+        assert!(taken.listen(&mut sockets).is_err());
 
         let path = std::env::temp_dir().join(format!("sorna-connection-{}", std::process::id()));
         let path = path.to_str().unwrap();
         let address = content("ipc", path, 7).address;
-        let listener = address.at(7).unwrap();
-        std::fs::remove_file(format!("{path}-7")).unwrap();
+        // One that nobody listens at any more is replaced, and it is gone at the end.
+        drop(UnixListener::bind(format!("{path}-7")).unwrap());
+        let listener = address.at(7, &mut sockets).unwrap();
         assert!(matches!(listener, Listener::Ipc(_)));
+        assert!(address.at(7, &mut sockets).is_err());
+        drop(sockets);
+        assert!(!Path::new(&format!("{path}-7")).exists());
     }
 
     #[test]
     fn the_key_is_not_shown() {
         let content = content("tcp", "127.0.0.1", 0);
         let connection = Connection {
-            listeners: content.address.listen().unwrap(),
+            listeners: content.address.listen(&mut Sockets::default()).unwrap(),
             key: content.key,
+            ports: json!({}),
+            sockets: Sockets::default(),
         };
         assert_eq!(format!("{connection:?}"), "Connection { .. }");
     }
