@@ -252,13 +252,24 @@ impl Installed {
         all
     }
 
-    /// Removes it.
+    /// Removes it. Returns whether nothing is left: files that are not of this project stay.
     ///
     /// # Errors
     ///
-    /// Something in it cannot be removed.
-    pub fn remove(&self) -> io::Result<()> {
-        fs::remove_dir_all(&self.path)
+    /// Something of it cannot be removed.
+    pub fn remove(&self) -> io::Result<bool> {
+        // The description last: without that, nobody knows what the rest is.
+        for file in [LOGO, FILE] {
+            match fs::remove_file(self.path.join(file)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        match fs::remove_dir(&self.path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::values;
 
 /// Kernels for Jupyter: the cells of a notebook run on a gateway, or on this machine.
 ///
-/// `install` tells Jupyter of them; then JupyterLab, VS Code, papermill and the like offer them as they do their own, and start
+/// `install` registers them with Jupyter; then JupyterLab, VS Code, papermill and the like offer them as they do their own, and start
 /// `sorna jupyter run` for each notebook. That creates a kernel on the gateway, and destroys it when the notebook is closed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, disable_help_subcommand = true)]
@@ -44,12 +44,12 @@ pub(super) struct PlaceArgs {
     #[arg(long, group = "place")]
     pub(super) sys_prefix: bool,
 
-    /// In share/jupyter/kernels of this directory.
+    /// In the subdirectory share/jupyter/kernels of DIR.
     #[arg(long, group = "place", value_name = "DIR", value_parser = values::path())]
     pub(super) prefix: Option<PathBuf>,
 }
 
-/// Tell Jupyter of kernels: one for each language of the gateway, or for those that are named.
+/// Register kernels with Jupyter: one for each language of the gateway, or for those that are named.
 ///
 /// The kernels use the gateway of the profile that is named here. Without one, they use that of the variables (SORNA_ENDPOINT and so
 /// on) with which Jupyter is started, or of the default profile. No keys are written anywhere. A kernel that this command has installed
@@ -69,7 +69,7 @@ pub(super) struct InstallArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
 
-    /// Name of the kernel for people, for one language.
+    /// Name shown to users, for one language.
     #[arg(long, value_name = "NAME")]
     pub(super) display_name: Option<String>,
 
@@ -89,7 +89,9 @@ Examples:
   sorna jupyter install --profile cluster --sys-prefix
   sorna jupyter install --profile cluster -e AWS_PROFILE -e EPOCHS=3 python3";
 
-/// List the kernels that `install` has told Jupyter of.
+/// List the kernels registered by `install`.
+///
+/// Those of the user, of the active virtual environment (VIRTUAL_ENV or CONDA_PREFIX), of /usr/local and of /usr.
 ///
 /// Exit code: 0; 2 for a usage error.
 #[derive(Debug, Args)]
@@ -98,26 +100,27 @@ pub(super) struct ListArgs {
     #[arg(long)]
     pub(super) json: bool,
 
-    /// Look in share/jupyter/kernels of this directory as well.
+    /// Look in the subdirectory share/jupyter/kernels of DIR as well.
     #[arg(long, value_name = "DIR", value_parser = values::path())]
     pub(super) prefix: Option<PathBuf>,
 }
 
-/// Remove kernels that `install` has told Jupyter of. Those of others are left alone.
+/// Remove kernels registered by `install`; those of other programs are left alone.
+///
+/// Looks where `list` does. Only the files that `install` has written are removed.
 ///
 /// Exit code: 0; 1 if there is no such kernel, or it could not be removed; 2 for a usage error.
 #[derive(Debug, Args)]
 #[command(after_help = UNINSTALL_EXAMPLES)]
 pub(super) struct UninstallArgs {
     /// Names of kernels, as `sorna jupyter list` shows them.
-    #[arg(required_unless_present = "all")]
     pub(super) names: Vec<String>,
 
     /// Remove all of them.
     #[arg(long, conflicts_with = "names")]
     pub(super) all: bool,
 
-    /// Look in share/jupyter/kernels of this directory as well.
+    /// Look in the subdirectory share/jupyter/kernels of DIR as well.
     #[arg(long, value_name = "DIR", value_parser = values::path())]
     pub(super) prefix: Option<PathBuf>,
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{self, PathBuf};
 
 use serde_json::json;
-use sorna::Dialect;
+use sorna::{Dialect, LanguageInfo};
 use sorna_jupyter::language::Language;
 use sorna_jupyter::spec::{Installed, Place, Spec, is_name, name_of};
 
@@ -35,25 +35,22 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
     ] {
         if given.is_some() && !is_one {
             return Err(Failure::usage(format!(
-                "{option} is for one language: name it"
+                "{option} needs exactly one language"
             )));
         }
     }
     if let Some(name) = arguments.name.as_deref().filter(|name| !is_name(name)) {
         return Err(Failure::usage(format!(
-            "`{name}` is no name of a kernel: it has letters, digits, `.`, `_` and `-`"
+            "`{name}` is not a valid kernel name: use letters, digits, `.`, `_` and `-`, and begin with a letter or digit"
         )));
     }
     let directory = arguments.place.directory()?;
     let program = env::current_exe()
         .map_err(|error| Failure::System("cannot tell where this program is", error))?;
     let mut reporter = Reporter::new(false);
-    let langs = match arguments.langs.is_empty() {
-        true => match all_languages(is_local, globals, &mut reporter)? {
-            Ok(langs) => langs,
-            Err(exit) => return Ok(exit),
-        },
-        false => arguments.langs.clone(),
+    let langs = match chosen(arguments, is_local, globals, &mut reporter)? {
+        Ok(langs) => langs,
+        Err(exit) => return Ok(exit),
     };
     if !is_local && !arguments.langs.is_empty() {
         // A profile that is not there is said now.
@@ -87,10 +84,46 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
             }
         }
     }
-    if !is_local && globals.profile.is_none() {
-        reporter.advice("The kernels use the gateway of the variables (SORNA_ENDPOINT and so on) with which Jupyter is started, or of the default profile. To choose a gateway now, use --profile.");
+    if !is_local && globals.names_a_gateway().is_none() {
+        reporter.advice("The kernels use the gateway of the variables (SORNA_ENDPOINT and so on) with which Jupyter is started, or else of the default profile. To fix the gateway, write a profile and use --profile.");
     }
     Ok(Exit::SUCCESS)
+}
+
+/// The languages to install: those that are named, each once, or all. On this machine, only those that are there.
+fn chosen(
+    arguments: &InstallArgs,
+    is_local: bool,
+    globals: &Globals,
+    reporter: &mut Reporter,
+) -> Result<Result<Vec<String>, Exit>, Failure> {
+    if arguments.langs.is_empty() {
+        let all = all_languages(is_local, globals, reporter)?;
+        return Ok(all.map(|all| all.into_iter().map(|it| it.name).collect()));
+    }
+    let mut langs: Vec<String> = Vec::new();
+    for lang in &arguments.langs {
+        if !langs.contains(lang) {
+            langs.push(lang.clone());
+        }
+    }
+    if is_local {
+        let all = match all_languages(is_local, globals, reporter)? {
+            Ok(all) => all,
+            Err(exit) => return Ok(Err(exit)),
+        };
+        let is_there = |lang: &String| {
+            all.iter()
+                .any(|it| it.name == *lang || it.aliases.contains(lang))
+        };
+        if let Some(missing) = langs.iter().find(|lang| !is_there(lang)) {
+            let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
+            reporter.fail(format_args!("this machine has no language `{missing}`"));
+            reporter.advice(format_args!("There are: {}.", names.join(", ")));
+            return Ok(Err(Exit::FAILURE));
+        }
+    }
+    Ok(Ok(langs))
 }
 
 /// All languages that the gateway has.
@@ -98,9 +131,22 @@ fn all_languages(
     is_local: bool,
     globals: &Globals,
     reporter: &mut Reporter,
-) -> Result<Result<Vec<String>, Exit>, Failure> {
+) -> Result<Result<Vec<LanguageInfo>, Exit>, Failure> {
     let local = is_local.then(|| (local::plain(), Api::Sorna));
-    let target = Target::open_with(local, globals)?;
+    let target = match Target::open_with(local, globals) {
+        // Who begins has no gateway yet.
+        Err(Failure::Settings(error)) if globals.names_a_gateway().is_none() => {
+            reporter.fail(&error);
+            if let Some(advice) = error.advice() {
+                reporter.advice(advice);
+            }
+            reporter.advice(
+                "`sorna jupyter install --local` registers kernels that run on this machine.",
+            );
+            return Ok(Err(Exit::USAGE));
+        }
+        opened => opened?,
+    };
     let languages = match target.client.languages() {
         Ok(languages) => languages,
         Err(error) => {
@@ -117,7 +163,6 @@ fn all_languages(
     let langs: Vec<_> = languages
         .into_iter()
         .filter(|it| it.available || are_images)
-        .map(|language| language.name)
         .collect();
     if langs.is_empty() {
         reporter.fail("the gateway has no languages");
@@ -252,7 +297,7 @@ pub(super) fn list(arguments: &ListArgs) -> Result<Exit, Failure> {
     }
     let mut reporter = Reporter::new(false);
     if all.is_empty() {
-        reporter.info("There are none. `sorna jupyter install` installs them.");
+        reporter.info("No kernels are installed. `sorna jupyter install` installs them.");
     }
     let line = |kernel: &Installed| {
         let path = kernel.path.display().to_string();
@@ -272,6 +317,11 @@ pub(super) fn list(arguments: &ListArgs) -> Result<Exit, Failure> {
 
 /// Carries out `uninstall`.
 pub(super) fn uninstall(arguments: &UninstallArgs) -> Result<Exit, Failure> {
+    if arguments.names.is_empty() && !arguments.all {
+        return Err(Failure::usage("no kernel is named".to_owned()).with_advice(
+            "Name kernels, as `sorna jupyter list` shows them, or use --all for all of them.",
+        ));
+    }
     let all = installed(arguments.prefix.as_ref());
     let mut reporter = Reporter::new(false);
     let mut exit = Exit::SUCCESS;
@@ -284,19 +334,28 @@ pub(super) fn uninstall(arguments: &UninstallArgs) -> Result<Exit, Failure> {
         chosen.extend(all.iter().filter(|kernel| kernel.name == *name));
         if chosen.len() == before {
             reporter.fail(format_args!("no kernel of this program is named `{name}`"));
-            if let Some(meant) = nearest(name, all.iter().map(|it| it.name.as_str())) {
-                reporter.advice(format_args!("Did you mean `{meant}`?"));
+            match nearest(name, all.iter().map(|it| it.name.as_str())) {
+                Some(meant) => reporter.advice(format_args!("Did you mean `{meant}`?")),
+                None => reporter.advice("`sorna jupyter list` shows the kernels that there are."),
             }
             exit = Exit::FAILURE;
         }
     }
     for kernel in chosen {
         match kernel.remove() {
-            Ok(()) => reporter.done(format_args!(
-                "Removed {} from {}.",
-                kernel.name,
-                kernel.path.display()
-            )),
+            Ok(is_gone) => {
+                reporter.done(format_args!(
+                    "Removed {} from {}.",
+                    kernel.name,
+                    kernel.path.display()
+                ));
+                if !is_gone {
+                    reporter.advice(format_args!(
+                        "{} has other files, which stay.",
+                        kernel.path.display()
+                    ));
+                }
+            }
             Err(error) => {
                 reporter.fail(format_args!(
                     "cannot remove {}: {error}",

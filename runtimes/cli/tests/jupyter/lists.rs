@@ -38,6 +38,7 @@ fn kernels_are_installed_listed_and_removed() {
         "data",
         "python3",
         "bash",
+        "python3",
     ];
     check(jupyter(at, &arguments)).success().stderr_eq(
         "✔ Installed sorna-local-python3 in [DIR]/.local/share/jupyter/kernels/sorna-local-python3.\n\
@@ -82,7 +83,7 @@ fn kernels_are_installed_listed_and_removed() {
     check(jupyter(at, &["list"]))
         .success()
         .stdout_eq("")
-        .stderr_eq("∙ There are none. `sorna jupyter install` installs them.\n");
+        .stderr_eq("∙ No kernels are installed. `sorna jupyter install` installs them.\n");
 }
 
 #[test]
@@ -129,17 +130,50 @@ fn kernels_of_others_stay() {
 }
 
 #[test]
+fn files_of_the_user_stay() {
+    let directory = here();
+    let at = directory.path();
+    check(jupyter(at, &["install", "--local", "bash"])).success();
+    let kernel = at.join(".local/share/jupyter/kernels/sorna-local-bash");
+    std::fs::write(kernel.join("notes.txt"), "mine").expect("a file");
+    check(jupyter(at, &["uninstall", "--all"]))
+        .success()
+        .stderr_eq(
+            "✔ Removed sorna-local-bash from [DIR]/.local/share/jupyter/kernels/sorna-local-bash.\n\
+         ∙ [DIR]/.local/share/jupyter/kernels/sorna-local-bash has other files, which stay.\n",
+        );
+    let names = std::fs::read_dir(&kernel).expect("a directory").flatten();
+    let names: Vec<_> = names.map(|it| it.file_name()).collect();
+    assert_eq!(names, ["notes.txt"]);
+}
+
+#[test]
+fn languages_that_are_not_there_are_refused() {
+    let directory = here();
+    let at = directory.path();
+    let output = jupyter(at, &["install", "--local", "bash", "nosuchlang"]).output();
+    let output = output.expect("sorna runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let refused = "✘ this machine has no language `nosuchlang`\n∙ There are: python3, bash";
+    assert!(text.starts_with(refused), "{text}");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    check(jupyter(at, &["list"])).success().stdout_eq("");
+    // Other names of a language do.
+    check(jupyter(at, &["install", "--local", "python"])).success();
+}
+
+#[test]
 fn mistakes_are_named() {
     let directory = here();
     let at = directory.path();
     for (arguments, message) in [
         (
             &["install", "--local", "--name", "x"][..],
-            "--name is for one language: name it",
+            "--name needs exactly one language",
         ),
         (
             &["install", "--local", "--name", "a/b", "bash"],
-            "`a/b` is no name of a kernel",
+            "`a/b` is not a valid kernel name",
         ),
         (
             &["install", "--sys-prefix", "--local", "bash"],
@@ -150,6 +184,8 @@ fn mistakes_are_named() {
             "--network needs --local",
         ),
         (&["install", "--profile", "none", "bash"], "none"),
+        (&["install"], "`sorna jupyter install --local`"),
+        (&["uninstall"], "--all"),
         (
             &["run", "-f", "missing.json", "--local", "bash"],
             "cannot read the connection file missing.json",
