@@ -1,5 +1,6 @@
 //! What answers the requests of Jupyter's clients, and runs cells in a kernel of a gateway, whatever carries the messages.
 
+mod aside;
 mod control;
 mod expressions;
 mod inspect;
@@ -318,9 +319,21 @@ impl<R: Replies> Worker<R> {
     async fn complete(&mut self, request: &Request) {
         let code = request.text("code").to_owned();
         let cursor = Cursor::at(&code, request.position());
-        let candidates = tokio::select! {
-            candidates = self.remote.complete(&cursor) => candidates,
-            _ = self.interrupts.recv() => Vec::new(),
+        // Else it is not known what its gateway does.
+        tokio::select! {
+            _ = self.remote.kernel() => {}
+            _ = self.interrupts.recv() => {}
+        }
+        let question = aside::completion(&self.language, &cursor).filter(|_| self.remote.is_ours());
+        let candidates = match question {
+            Some(question) => {
+                let found = self.look_up(&question).await.unwrap_or_default();
+                found.lines().map(str::to_owned).collect()
+            }
+            None => tokio::select! {
+                candidates = self.remote.complete(&cursor) => candidates,
+                _ = self.interrupts.recv() => Vec::new(),
+            },
         };
         let found = Completions::of(&cursor, candidates);
         let kinds = found.matches.iter().zip(&found.are_functions);

@@ -44,8 +44,15 @@ class Bash(jkt.KernelTests):
     code_hello_world = "echo 'hello, world'"
     code_stderr = "echo test >&2"
     code_generate_error = "no-such-command"
+    completion_samples = [
+        {"text": "ech", "matches": {"echo"}},
+        {"text": "true && printen", "matches": {"printenv"}},
+        {"text": "echo $HOM", "matches": {"$HOME"}},
+    ]
     complete_code_samples = ["ls", "if true; then\necho; fi"]
     incomplete_code_samples = ["if true; then", "echo 'a"]
+    invalid_code_samples = ["fi", "echo )", "if; then"]
+    code_inspect_sample = "printf"
 
 
 class Node(jkt.KernelTests):
@@ -57,6 +64,13 @@ class Node(jkt.KernelTests):
     code_generate_error = "null.x"
     complete_code_samples = ["1", "f = () => { return 1 }"]
     incomplete_code_samples = ["f(", "x = {"]
+    invalid_code_samples = ["x = = 1", "f)", "x + = 1"]
+    completion_samples = [
+        {"text": "console.lo", "matches": {"console.log"}},
+        {"text": "JSO", "matches": {"JSON"}},
+        {"text": "f(Math.cei", "matches": {"Math.ceil"}},
+    ]
+    code_inspect_sample = "console.log"
     code_execute_result = [{"code": "6*7", "result": "42"}]
     code_history_pattern = "6?7*"
     supported_history_operations = ("tail", "range")
@@ -71,6 +85,10 @@ class R(jkt.KernelTests):
     code_generate_error = "stop('x')"
     complete_code_samples = ["1", "f <- function(x) {\n  x\n}"]
     incomplete_code_samples = ["f(", "x <- "]
+    completion_samples = [
+        {"text": "read.cs", "matches": {"read.csv", "read.csv2"}},
+        {"text": "x <- prettyN", "matches": {"prettyNum"}},
+    ]
     invalid_code_samples = ["f)", "x <- 1 2"]
     code_execute_result = [{"code": "6*7", "result": "[1] 42"}]
     code_display_data = [{"code": "plot(1:3)", "mime": "image/png"}]
@@ -87,10 +105,10 @@ class Welcome(jkt.IopubWelcomeTests):
 # What these languages do not have here: a pager, and output that is cleared, but in Python; and a search finds each code three times,
 # which the tests of the languages with one code for that do not allow for.
 NOT_THERE = {
-    "Bash": {"clear_output", "completion", "display_data", "execute_result", "history", "inspect"},
-    "Node": {"clear_output", "completion", "display_data", "inspect"},
+    "Bash": {"clear_output", "display_data", "execute_result", "history"},
+    "Node": {"clear_output", "display_data"},
     "Python": set(),
-    "R": {"clear_output", "completion"},
+    "R": {"clear_output"},
 }
 
 result = unittest.main(exit=False, verbosity=2).result

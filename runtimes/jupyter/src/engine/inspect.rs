@@ -5,8 +5,8 @@ use std::pin::pin;
 
 use serde_json::json;
 
-use super::Worker;
 use super::link::Replies;
+use super::{Worker, aside};
 use crate::cell::text;
 use crate::completion::Cursor;
 use crate::message::Request;
@@ -49,7 +49,16 @@ impl<R: Replies> Worker<R> {
         let code = request.text("code").to_owned();
         let name = Cursor::at(&code, request.position()).name();
         let is_detailed = request.content["detail_level"].as_u64() == Some(1);
-        let found = match lookup(self.language.family(), &name, is_detailed) {
+        // Else it is not known what its gateway does.
+        tokio::select! {
+            _ = self.remote.kernel() => {}
+            _ = self.interrupts.recv() => {}
+        }
+        let lookup = lookup(self.language.family(), &name, is_detailed).or_else(|| {
+            let is_asked = is_plain(&name) && self.remote.is_ours();
+            aside::help(&self.language, &name, is_detailed).filter(|_| is_asked)
+        });
+        let found = match lookup {
             Some(lookup) => self.look_up(&lookup).await,
             None => None,
         };
@@ -121,10 +130,15 @@ fn page_of_r(name: &str) -> String {
     )
 }
 
+/// Whether it is a name, with dots, that stands in code as it is.
+fn is_plain(name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    !name.is_empty() && name.chars().all(is_part)
+}
+
 /// Code that prints what is known of a name.
 fn lookup(family: Family, name: &str, is_detailed: bool) -> Option<String> {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-    if name.is_empty() || !name.chars().all(is_plain) {
+    if !is_plain(name) {
         return None;
     }
     match family {

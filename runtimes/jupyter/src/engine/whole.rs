@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::link::Replies;
-use super::{Completeness, Worker};
+use super::{Completeness, Worker, aside};
 use crate::traceback::Family;
 
 /// Prints what the compiler says. What is awaited is as in cells.
@@ -31,7 +31,8 @@ impl<R: Replies> Worker<R> {
 
     async fn completeness(&mut self, code: &str) -> Completeness {
         let judged = (self.judge)(&self.language.name, code);
-        let Some(question) = question(self.language.family(), code) else {
+        let question = question(self.language.family(), code);
+        let Some(question) = question.or_else(|| aside::wholeness(&self.language, code)) else {
             return judged;
         };
         // Whoever types waits for this: elsewhere, or before the interpreter is there, that takes too long.

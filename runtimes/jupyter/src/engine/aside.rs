@@ -1,0 +1,168 @@
+//! What is asked of interpreters beside the cells, in languages whose own tools say it: code that prints the answer, and leaves
+//! nothing behind.
+
+use crate::completion::Cursor;
+use crate::language::Language;
+
+/// The most candidates that are worth showing.
+const MOST: usize = 500;
+
+/// Code that prints the candidates at a place, a line each.
+pub(super) fn completion(language: &Language, cursor: &Cursor<'_>) -> Option<String> {
+    let line = cursor.line();
+    if line.contains('\0') {
+        return None;
+    }
+    match language.id() {
+        "bash" => bash_completion(line),
+        "javascript" => {
+            let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+            let start = line.trim_end_matches(is_part).len();
+            let token = serde_json::to_string(&line[start..]).ok()?;
+            Some(format!("({NODE_COMPLETION})({token}, {MOST})"))
+        }
+        "R" => {
+            let line = serde_json::to_string(line).ok()?;
+            Some(format!("local({{ line <- {line}; {R_COMPLETION} }})"))
+        }
+        _ => None,
+    }
+}
+
+/// As R's own console completes.
+const R_COMPLETION: &str = "utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); cat(utils:::.retrieveCompletions(), sep = '\\n')";
+
+/// Names in all scopes, or the properties of what a dotted name stands for.
+const NODE_COMPLETION: &str = r"(token, most) => {
+    const at = token.lastIndexOf('.') + 1;
+    const path = token.slice(0, at), part = token.slice(at), found = new Set();
+    const words = 'async await break case catch class const continue debugger default delete do else export extends false finally for function if import in instanceof let new null return super switch this throw true try typeof var void while yield'.split(' ');
+    const note = (name) => { if (name.startsWith(part) && /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(name)) found.add(name); };
+    let from = globalThis;
+    try {
+        if (path) {
+            if (!/^[\p{L}\p{N}_$.]+$/u.test(path)) return;
+            from = (0, eval)(path.slice(0, -1));
+        } else {
+            words.forEach(note);
+            const { Session } = require('inspector');
+            const session = new Session();
+            session.connect();
+            session.post('Runtime.globalLexicalScopeNames', {}, (_, reply) => reply?.names.forEach(note));
+            session.disconnect();
+        }
+        for (let it = Object(from); from != null && it; it = Object.getPrototypeOf(it)) Object.getOwnPropertyNames(it).forEach(note);
+    } catch {}
+    console.log([...found].sort().slice(0, most).map((name) => path + name).join('\n'));
+}";
+
+/// As a shell completes: commands where one begins, variables, and files.
+fn bash_completion(line: &str) -> Option<String> {
+    let ends_word = |c: char| c.is_whitespace() || "|&;(){}<>=`\"'".contains(c);
+    let word = line.rsplit(ends_word).next().unwrap_or_default();
+    if word.is_empty() {
+        return None;
+    }
+    let before = line[..line.len() - word.len()].trim_end();
+    let is_first = before.is_empty()
+        || before.ends_with(['|', '&', ';', '(', '{', '`'])
+        || ["then", "else", "do", "!"]
+            .iter()
+            .any(|it| before.ends_with(it));
+    let action = match word.strip_prefix('$') {
+        Some(name) => format!("compgen -v -P '$' -- {}", quoted(name)),
+        None if is_first => format!("compgen -abckf -A function -- {}", quoted(word)),
+        None => format!("compgen -f -- {}", quoted(word)),
+    };
+    Some(apart(&format!("{action} | sort -u | head -n {MOST}")))
+}
+
+/// Code that prints what is known of a name, which has letters, digits, `_` and `.` only.
+pub(super) fn help(language: &Language, name: &str, is_detailed: bool) -> Option<String> {
+    match language.id() {
+        "bash" => Some(apart(&format!(
+            "{{ type -- {name} || declare -p -- {name}; }} 2>/dev/null && {{ help -- {name} 2>/dev/null || :; }}"
+        ))),
+        "javascript" => Some(format!("({NODE_HELP})({name:?}, {is_detailed})")),
+        _ => None,
+    }
+}
+
+const NODE_HELP: &str = r"(name, isDetailed) => {
+    const value = (0, eval)(name);
+    const lines = [`Type: ${value === null ? 'null' : typeof value}`];
+    if (typeof value === 'function') {
+        const source = String(value);
+        lines.push(`Parameters: ${value.length}`, isDetailed || source.length < 2000 ? source : source.slice(0, 2000) + '...');
+    } else {
+        lines.push(require('util').inspect(value).slice(0, 2000));
+    }
+    console.log(lines.join('\n'));
+}";
+
+/// Code that prints whether other code is whole: `complete`, `incomplete`, `invalid`, or nothing of that.
+pub(super) fn wholeness(language: &Language, code: &str) -> Option<String> {
+    if code.contains('\0') {
+        return None;
+    }
+    match language.id() {
+        "bash" => Some(apart(&format!(
+            "if said=$(LC_ALL=C \"$BASH\" -n -c {} 2>&1); then echo complete; else case $said in *'unexpected end of file'* | *'unexpected EOF'*) echo incomplete ;; *) echo invalid ;; esac; fi",
+            quoted(code)
+        ))),
+        "javascript" => {
+            let code = serde_json::to_string(code).ok()?;
+            Some(format!("({NODE_WHOLENESS})({code})"))
+        }
+        _ => None,
+    }
+}
+
+/// What a cell may be: a script, with `await`, an object, or a module.
+const NODE_WHOLENESS: &str = r"(code) => {
+    const { Script } = require('vm');
+    const wrong = (text) => { try { new Script(text); return ''; } catch (error) { return String(error.message); } };
+    const said = wrong(code);
+    const isFine = !said || !wrong(`(async () => {${code}\n})()`) || !wrong(`(${code}\n)`) || /^\s*(import|export)\b/m.test(code);
+    const isOpen = /end of input|Unterminated template|missing \)|Unterminated regular|Invalid or unexpected token/.test(said);
+    console.log(isFine ? 'complete' : isOpen ? 'unknown' : 'invalid');
+}";
+
+/// In a shell of its own, on which traps and options of the program have no effect.
+fn apart(code: &str) -> String {
+    format!("( trap - DEBUG ERR EXIT; set +eux; {code} )")
+}
+
+/// As a shell takes it literally.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(line: &str) -> Option<String> {
+        completion(&Language::of("bash"), &Cursor::at(line, usize::MAX))
+    }
+
+    #[test]
+    fn shells_complete_by_the_place_of_a_word() {
+        let has = |line: &str, action: &str| completed(line).is_some_and(|it| it.contains(action));
+        assert!(has("ec", "-abckf -A function -- 'ec'"));
+        assert!(has("true && ec", "-abckf"));
+        assert!(has("cat fi", "compgen -f -- 'fi'"));
+        assert!(has("echo $HO", "compgen -v -P '$' -- 'HO'"));
+        assert_eq!(completed("echo "), None);
+        assert_eq!(quoted("a'b"), r"'a'\''b'");
+    }
+
+    #[test]
+    fn languages_without_tools_are_not_asked() {
+        let lua = Language::of("lua");
+        assert_eq!(completion(&lua, &Cursor::at("pri", 3)), None);
+        assert_eq!(help(&lua, "print", false), None);
+        assert_eq!(wholeness(&lua, "x ="), None);
+        assert_eq!(wholeness(&Language::of("bash"), "\0"), None);
+    }
+}
