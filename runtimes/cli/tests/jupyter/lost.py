@@ -69,6 +69,7 @@ while len(replies) < 2:
     message = client.get_shell_msg(timeout=TIMEOUT)
     replies[message["parent_header"]["msg_id"]] = message["content"]
 assert (replies[number]["status"], replies[number]["ename"]) == ("error", "GatewayError"), replies
+assert str(replies[number]["traceback"]).count("may have run") == 1, replies
 assert "may still run" in replies[number]["traceback"][-1], replies
 assert replies[waiting]["status"] == "aborted", replies
 reply = run(client, "echo $x")

@@ -459,7 +459,11 @@ impl<R: Replies> Worker<R> {
             );
         }
         let failure = Failure::new("GatewayError", reason);
-        match error.may_have_acted() && !failure.value.contains("may have run") {
+        match error.may_have_acted() {
+            // It says already that the cell may have run.
+            true if failure.value.contains("may have run") => {
+                failure.with_line("It may still run.")
+            }
             true => failure.with_line("The cell may have run, or may still run."),
             false => failure,
         }
