@@ -1,6 +1,7 @@
 //! Ways to read input that are particular to a language, over a real socket.
 
 use crate::common::{Client, gateway};
+use sorna_core::Execute;
 use sorna_test_tools::need;
 
 #[test]
@@ -96,4 +97,45 @@ fn node_reads_in_many_ways() {
     // Without a listener, no input is requested.
     let waits = "process.stdin.setEncoding('utf8'); setTimeout(() => console.log(1), 100)";
     assert_eq!(client.run(&kernel, waits).finished().0, "1\n");
+}
+
+#[test]
+fn programs_are_told_that_nobody_answers() {
+    if !need("python3") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let code =
+        "x = 1\ntry: input()\nexcept NotImplementedError as error: print(type(error).__name__)";
+    assert_eq!(client.run(&kernel, code).asks(), Some(false));
+    let answered = client.input(&kernel, Execute::REFUSAL);
+    assert_eq!(answered.finished().0, "StdinNotImplementedError\n");
+    // Others see the end of their input.
+    let asked = client.run(&kernel, "import os\nprint(x, os.system('cat'))");
+    assert_eq!(asked.asks(), Some(false));
+    assert_eq!(
+        client.input(&kernel, Execute::REFUSAL).finished().0,
+        "1 0\n"
+    );
+}
+
+#[test]
+fn code_with_a_nul_is_an_error_that_loses_nothing() {
+    for (lang, tool, code, shows, error) in [
+        ("python3", "python3", "x = 5", "print(x)", "SyntaxError"),
+        ("r", "R", "x <- 5", "cat(x, fill = TRUE)", "nul character"),
+    ] {
+        if !need(tool) {
+            continue;
+        }
+        let gateway = gateway();
+        let client = Client::new(&gateway);
+        let kernel = client.create(lang);
+        client.run(&kernel, code).finished();
+        let (_, stderr) = client.run(&kernel, "y = 'a\0b'").finished();
+        assert!(stderr.contains(error), "{lang}: {stderr}");
+        assert_eq!(client.run(&kernel, shows).finished().0, "5\n", "{lang}");
+    }
 }
