@@ -29,6 +29,9 @@ pub(crate) struct RunReply {
     pub(crate) held: Option<Held>,
 }
 
+/// How much a run may print, in bytes, while it is waited for its end: what comes then is put into one response.
+const RUN_OUT_OUTPUT: usize = 64 * 1024;
+
 /// Why a request to run code failed.
 #[derive(Debug)]
 pub(crate) enum RunError {
@@ -252,6 +255,9 @@ impl Session {
             console.append(std::mem::take(&mut reply.console));
             held = Held::joined(held, reply.held.take());
             match reply.status {
+                // It prints, and may end in time all the same.
+                ExecutionStatus::Continued
+                    if Instant::now() < until && console.output_len() < RUN_OUT_OUTPUT => {}
                 ExecutionStatus::Continued | ExecutionStatus::WaitingInput => {
                     reply.console = console;
                     reply.held = held;

@@ -287,16 +287,16 @@ fn a_batch_reports_every_step_and_loses_nothing() {
 /// Clients free a session so from a batch that they do not want to continue.
 #[test]
 fn a_query_with_the_id_of_a_run_lets_it_end() {
-    let gateway = gateway();
+    let gateway = gateway_with(|config| config.with_continuation_interval(Duration::from_secs(3)));
     let client = Client::new(&gateway);
     client.create("same", "bash");
-    let batch = json!({"clean": "echo c", "build": "", "exec": "echo x; exit 93"});
+    let batch = json!({"clean": "echo c", "build": "", "exec": "echo x; sleep 0.1; exit 93"});
     let body = json!({"mode": "batch", "code": "", "runId": "r1", "options": batch});
     let first = client.execute("same", &body);
     let first = client.finish("same", first);
     assert_eq!(first["status"], "clean-finished");
     let query = |code: &str| json!({"mode": "query", "code": code, "runId": "r1"});
-    let last = client.finish("same", client.execute("same", &query("")));
+    let last = client.execute("same", &query(""));
     assert_eq!(
         (&last["status"], &last["exitCode"], text(&last, "stdout")),
         (&json!("finished"), &json!(0), "x\n".to_owned())
