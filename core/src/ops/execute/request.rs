@@ -55,8 +55,8 @@ impl Execute {
     /// The name of the extension by which [`REFUSAL`](Self::REFUSAL) is understood.
     pub const REFUSALS: &str = "refusals";
 
-    /// The answer to a request for input, as text, where nobody can be asked: a NAK. In python3 the function that reads
-    /// raises a `StdinNotImplementedError`, and elsewhere the program sees the end of its input.
+    /// The answer to a request for input when there is no one to ask: the control character NAK, as text. In python3, the
+    /// function that reads raises a `StdinNotImplementedError`; in other languages, the program sees the end of its input.
     pub const REFUSAL: &str = "\u{15}";
 
     /// Starts an execution.

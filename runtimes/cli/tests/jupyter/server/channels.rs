@@ -358,7 +358,7 @@ fn cells_are_interrupted_and_kernels_restarted() {
     });
 }
 
-/// Output that nobody reads waits, and comes whole.
+/// Output is kept for a client that is slow to read it, and arrives complete.
 #[test]
 fn slow_clients_get_all() {
     let house = House::open();
@@ -389,7 +389,7 @@ fn who_takes_nothing_holds_up_nobody() {
         .map(|(_, text)| text.len())
         .sum();
     assert_eq!(size, 400 * 100_000);
-    // It is still there, is told that it has missed something, and goes on.
+    // The slow client is still connected. It is told that messages are missing, and receives the later ones.
     let (_, model) = house.call(&format!("GET /api/kernels/{id}"), "");
     assert_eq!(
         (&model["connections"], &model["execution_state"]),

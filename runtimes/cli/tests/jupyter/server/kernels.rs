@@ -215,7 +215,7 @@ fn sessions_have_their_kernels() {
     assert_eq!(house.call("GET /api/kernels", "").1, json!([]));
 }
 
-/// Also if another client of the gateway has destroyed it, or nobody has used it for long.
+/// A kernel may have been destroyed by another client of the gateway, or have ended because it was idle.
 #[test]
 fn kernels_that_are_gone_are_not_listed() {
     let house = House::with(|command| command.args(["--idle-timeout", "500ms"]));
@@ -286,7 +286,7 @@ fn what_many_start_at_once_is_started_once() {
     let session = session["id"].as_str().expect("an ID");
     assert_eq!(ids(&house.call("GET /api/sessions", "").1), [session]);
     assert_eq!(ids(&house.call("GET /api/kernels", "").1).len(), 1);
-    // Nor does a kernel stay that nobody has.
+    // Changing the kernel of a session several times at once leaves no kernel without a session.
     let path = format!("PATCH /api/sessions/{session}");
     for (status, model) in together(&house, &path, r#"{"kernel": {"name": "bash"}}"#) {
         assert_eq!(status, 200, "{model}");
@@ -304,7 +304,7 @@ fn what_many_start_at_once_is_started_once() {
     assert_eq!(house.call("GET /api/kernels", "").1, json!([]));
 }
 
-/// In all that tells of it, and without a client that is connected.
+/// Every reply that contains the state agrees, also while no client is connected.
 #[test]
 fn the_state_is_that_of_the_kernel() {
     let house = House::open();
