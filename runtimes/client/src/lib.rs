@@ -137,6 +137,7 @@ pub mod architecture {}
 pub mod async_std;
 #[cfg(feature = "ureq")]
 pub mod blocking;
+mod causes;
 #[cfg(feature = "async")]
 mod client;
 #[cfg(feature = "async")]
@@ -166,6 +167,7 @@ mod websocket;
 #[cfg(feature = "engine")]
 mod wire;
 
+pub use causes::with_causes;
 #[cfg(feature = "async")]
 pub use client::{
     Canceller, Client, DownloadStream, Events, Execution, Kernel, LogStream, Run, StreamedResponse,

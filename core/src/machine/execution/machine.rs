@@ -669,7 +669,7 @@ impl Execution {
             .gateway()
             .filter(|response| response.kind() == Some(ProblemKind::KernelExecutionFailed))
             .and_then(|response| response.problem()?.agent_details.as_ref()?.title.as_ref());
-        // The program goes on, and its gateway keeps what was not received.
+        // The program keeps running, and its gateway keeps what was not received.
         let is_kept = self.persists && matches!(error, Error::MayHaveRun(_) | Error::Transport(_));
         if self.asks_again && !self.has_turn && error.gateway().is_some() {
             return self.end(Err(Aborted::new(AbortReason::GivenUp, true).into()));

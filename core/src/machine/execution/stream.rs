@@ -138,7 +138,7 @@ impl Stream {
         self.end.get_or_insert(failure);
     }
 
-    /// Asks at once whether the gateway is there: nobody wants to wait for long any more.
+    /// Asks at once whether the gateway is there: no one wants to wait for long any more.
     pub(super) fn hurry(&mut self) {
         if !std::mem::replace(&mut self.is_urgent, true) {
             self.reply_limit = self.reply_limit.min(URGENT_LIMIT);

@@ -91,7 +91,7 @@ impl RunPlan {
     }
 
     /// Leaves the program running in a kernel that is kept when the run is [cancelled](super::Run::cancel), where it would be
-    /// interrupted without this. Has no effect with managers of Backend.AI, where an execution that nobody continues blocks
+    /// interrupted without this. Has no effect with managers of Backend.AI, where an execution that no one continues blocks
     /// its session.
     #[must_use]
     pub fn with_detach_on_cancel(mut self, detaches: bool) -> Self {

@@ -54,7 +54,7 @@ pub struct RunMark {
     /// request.
     #[serde(rename = "attach", default, skip_serializing_if = "std::ops::Not::not")]
     pub attaches: bool,
-    /// Whether the program goes on when its client's connection ends: see [`with_persistence`](Self::with_persistence).
+    /// Whether the program keeps running when its client's connection ends: see [`with_persistence`](Self::with_persistence).
     /// Counts in the first request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub persists: bool,

@@ -185,6 +185,15 @@ impl ExecutionResult {
         self.options.get("restarted").and_then(Value::as_bool)
     }
 
+    /// Whether the interpreter had ended before the snippet, while nothing ran (`restartedBefore`), so that the state of earlier
+    /// snippets was lost before this one began: it was killed for the memory that it held, say.
+    ///
+    /// This is an extension of the gateway of this project, in both dialects, as [`has_restarted`](Self::has_restarted) is.
+    #[must_use]
+    pub fn had_restarted(&self) -> Option<bool> {
+        self.options.get("restartedBefore").and_then(Value::as_bool)
+    }
+
     /// The ID of the execution (`runId` or `run_id`), if the gateway sent one: [`Execute`](super::Execute)
     /// carries it to the next request.
     #[must_use]

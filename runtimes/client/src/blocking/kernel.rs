@@ -140,7 +140,7 @@ impl Kernel {
     ///
     /// The program does not wait for anybody to fetch what it prints: the gateway keeps the last of it, 1 MiB by default, and says
     /// how many bytes it dropped. The kernel is in use as long as it runs. A program that asks for input waits until the
-    /// time limit for somebody who attaches.
+    /// time limit for someone who attaches.
     ///
     /// For the gateway of `sorna serve`; the end with others is [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered),
     /// and nothing is executed.

@@ -232,7 +232,7 @@ impl Drop for Saver {
     fn drop(&mut self) {
         // Before its directory may be shut.
         self.open = None;
-        // Nobody is there to be told. What is saved is complete.
+        // No one is there to be told. What is saved is complete.
         let _ = self.finish();
     }
 }
