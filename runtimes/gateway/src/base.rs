@@ -39,13 +39,15 @@ struct Watchdog {
 impl Base {
     /// Makes the directory in `parent`, or the system's place for temporary files.
     pub(crate) fn create(parent: Option<&Path>) -> io::Result<Self> {
+        let is_usual = parent.is_none();
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         let this = Self::create_in(&parent).map_err(|error| {
             let text = shortage(&error, &parent).unwrap_or_else(|| {
                 let place = parent.display();
-                format!(
-                    "{place}: {error}; name another one with TMPDIR, or `sorna serve --directory`"
-                )
+                match is_usual {
+                    true => format!("{place}: {error}; name another directory with TMPDIR"),
+                    false => format!("{place}: {error}"),
+                }
             });
             io::Error::new(error.kind(), text)
         })?;

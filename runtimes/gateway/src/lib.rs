@@ -55,7 +55,8 @@
 //! - perl: after `return` outside of a subroutine, or `__END__`, the snippet's `my` variables are lost.
 //! - php: `<?php` at the beginning is optional. Fatal errors of PHP itself, such as a function that is
 //!   declared twice, end the interpreter.
-//! - r: visible values are printed. `readline()` asks for input; `readLines("stdin")` reads to the end.
+//! - r: visible values are printed. `readline()` and `readLines(stdin(), n)` ask for input, line by line;
+//!   `readLines("stdin")` reads to the end.
 //! - lua: a `local` exists only in its snippet.
 //!
 //! # The end of an interpreter
@@ -95,7 +96,7 @@
 //! - a request that comes once more, since its response did not arrive, does nothing, and gets the same response. It is kept
 //!   until the next request, for the last one two minutes. If it has more than 2 MiB of output, only the number of bytes is
 //!   kept, and told on standard error;
-//! - the end of an execution that nobody has fetched when the next one begins is kept for its client, until another one
+//! - the end of an execution that no one has fetched when the next one begins is kept for its client, until another one
 //!   begins;
 //! - with `"unclaimed": true` in its first request, an execution gets what those before it have printed and no client is known
 //!   to have received, since theirs have gone: the console begins with `["unclaimed", [record, …]]`, once. Without this, it is
@@ -112,14 +113,14 @@
 //! An extension of this gateway in both dialects (`"attach"`, named by `GET /v2`, `GET /` and creations), in the marks of first
 //! requests:
 //!
-//! - `"detached": true` starts an execution and responds at once, with `continued`. Nobody has to fetch what it prints: the last
+//! - `"detached": true` starts an execution and responds at once, with `continued`. No one has to fetch what it prints: the last
 //!   of it is kept, as much as a console holds, and its standard error says how many bytes were dropped before. A batch goes
 //!   on with its next step. The kernel is in use until the end, which is kept as well. A program that asks for input waits for
-//!   somebody who attaches, until its time limit.
+//!   someone who attaches, until its time limit.
 //! - `"attach": true`, in a query without code and with an ID of its own, starts nothing: it takes over what runs, whoever
 //!   started it, or the end of what ran last, if no client has received that. First comes what no client is known to have
 //!   received, as output of this execution, then what is printed. The client before, if it is still there, gets 409
-//!   `run-taken-over`; if there is nothing, the response is 409 `nothing-to-attach`. From then on the execution goes on
+//!   `run-taken-over`; if there is nothing, the response is 409 `nothing-to-attach`. From then on the execution keeps running
 //!   as one that was started without a client, whenever its client has gone: at once with a WebSocket, and else when
 //!   its connection has ended and nothing was heard for 10 s.
 //! - `"persists": true` lets an execution over a WebSocket go on in that way if the connection breaks. Its client may also go on
@@ -180,7 +181,7 @@
 //! Uploads carry names and contents. A part of the form may have the header `Sorna-File-Mode: 100755` as well, an extension of
 //! this gateway: the type and the permissions in octal, as in tar archives. `040755` is a directory, which has no content.
 //! Clients learn of it from `"file-modes"` among the `extensions`, in the response to a creation, to `GET /v2` and to `GET /`. Without
-//! the header, nobody may execute an uploaded file.
+//! the header, no one may execute an uploaded file.
 //!
 //! With `?size=any`, another extension (`"any-size"`), an upload brings files of any size, in both dialects: they are written
 //! as they arrive, and the disk limit of the kernel holds. The request must have a `Content-Length`, for which there must be
@@ -289,7 +290,7 @@
 //! | create | `mem` is the limit on memory and `cpu` on processor cores, at most those of this machine; `environ`; `bootstrap_script`; `enqueueOnly`, `maxWaitSeconds`, `reuseIfExists`; type `batch` with `startupCommand` |
 //! | info, restart, rename, destroy, match, status history | as documented; match also knows the beginnings of names and IDs |
 //! | execute | query, batch (clean, build, exec), continue, input, complete, by `run_id` or `runId` |
-//! | interrupt | the signal of Ctrl-C for what runs. Interpreters keep their state, however often: python3, bash, perl, ruby, php (with `pcntl`), r, nodejs, lua (200 times). A program of a compiled language ends. What a snippet of perl or r starts with `system` ends alone. In nodejs this also ends what only waits and what runs between callbacks (timers, promises, files, sockets, workers). It does not notice an interrupt in a call of the system that blocks, nor in a loop that only goes on by `crypto.subtle` (node 24), nor while a callback computes under `async_hooks` with `before` or `after`: a third interrupt then starts it again |
+//! | interrupt | the signal of Ctrl-C for what runs. Interpreters keep their state, however often: python3, bash, perl, ruby, php (with `pcntl`), r, nodejs, lua (200 times). A program of a compiled language ends. What a snippet of perl or r starts with `system` ends alone. In nodejs this also ends what only waits and what runs between callbacks (timers, promises, files, sockets, workers). It does not notice an interrupt in a call of the system that blocks, nor in a loop that only proceeds by `crypto.subtle` (node 24), nor while a callback computes under `async_hooks` with `before` or `after`: a third interrupt then starts it again |
 //! | upload, files, download, download_single | parameters in the query or the body; downloads by GET or POST, of directories, too, and of any size |
 //! | logs | the last 64 KiB of what programs wrote, also of a session that has ended, by its ID |
 //! | list | GraphQL: `compute_session_list`, `compute_session`; without fragments and mutations. Filters are comparisons with `==` and `!=`, joined by `&` |

@@ -10,7 +10,7 @@ pub struct GatewayStats {
     pub kernels: u64,
     /// Kernels created. A create request that found a living kernel does not count.
     pub kernels_created: u64,
-    /// Kernels in stock now, which are nobody's yet and are not among those above
+    /// Kernels in stock now, which are no one's yet and are not among those above
     /// ([`with_warm_kernels`](crate::GatewayConfig::with_warm_kernels)).
     pub warm_kernels: u64,
     /// Kernels created that were in stock.

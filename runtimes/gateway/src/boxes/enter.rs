@@ -132,6 +132,10 @@ fn watch(mut child: Child, control: &UnixStream) -> Result<i32, Failure> {
     let signal = |signal| {
         let _ = rustix::process::kill_process_group(id, signal);
     };
+    let pass_on = |number| {
+        signal(number);
+        message::send(control, Kind::Signalled, &[], &[]).at("the gateway")
+    };
     let kill = || {
         signal(Signal::KILL);
         let _ = rustix::process::kill_process(id, Signal::KILL);
@@ -150,10 +154,10 @@ fn watch(mut child: Child, control: &UnixStream) -> Result<i32, Failure> {
             break;
         }
         let mut order = [0];
-        let mut control = control;
-        match control.read(&mut order) {
-            Ok(1) if order == [INTERRUPT] => signal(Signal::INT),
-            Ok(1) if order == [URGE] => signal(Signal::URG),
+        let mut orders = control;
+        match orders.read(&mut order) {
+            Ok(1) if order == [INTERRUPT] => pass_on(Signal::INT)?,
+            Ok(1) if order == [URGE] => pass_on(Signal::URG)?,
             Ok(1) => kill(),
             // The gateway is gone.
             _ => {

@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Terminal = b't',
     /// From the process that enters: the ID of the program's process, which waits for an order before it is reaped.
     Started = b'i',
+    /// From the process that enters: the program and its group have the signal that they were to get.
+    Signalled = b'g',
     /// From the process that enters: how the program ended.
     Status = b's',
     /// From any helper: what failed.

@@ -1,7 +1,7 @@
 //! How many files processes may have open.
 //!
 //! The same limits say how many files may be on their way between processes: one cannot send more if those that its user has
-//! sent, and nobody has received, are more than its limit. So what a gateway needs must be well above what programs of
+//! sent, and no one has received, are more than its limit. So what a gateway needs must be well above what programs of
 //! kernels can get, or one of them could keep all others from starting.
 
 use std::io;

@@ -109,7 +109,7 @@ impl GatewayConfig {
 
     /// Sets about how much console text one response holds at most, in bytes, which bounds a single
     /// console record as well: 1 MiB by default. A program that prints more waits until its output
-    /// has been fetched. So it does if its key's kernels hold 20 MiB that nobody has fetched, or all
+    /// has been fetched. So it does if its key's kernels hold 20 MiB that no one has fetched, or all
     /// kernels 28 MiB; each may always hold 64 KiB.
     #[must_use]
     pub fn with_max_console_size(mut self, bytes: usize) -> Self {
@@ -141,7 +141,7 @@ impl GatewayConfig {
     ///
     /// It is in use when a client sends a request for it, while something runs or prints in it, and while a terminal is attached. What
     /// was left in the background and prints nothing does not keep it in use, nor does a program that waits for a client (for
-    /// input, or since nobody fetches its output) when there is none.
+    /// input, or since no one fetches its output) when there is none.
     #[must_use]
     pub fn with_idle_timeout(mut self, time: Duration) -> Self {
         self.idle_timeout = time;

@@ -11,7 +11,7 @@ impl GatewayConfig {
     /// environment are to be others than usual. A language that is not in the [table](Self::with_languages) has none.
     ///
     /// Such kernels are made when kernels of this language have been created lately, one at a time, while no program runs in
-    /// any kernel, but for those that wait for input and those in terminals. They are nobody's, and count against no limit.
+    /// any kernel, but for those that wait for input and those in terminals. They are no one's, and count against no limit.
     ///
     /// ```
     /// # use sorna_gateway::GatewayConfig;
@@ -42,7 +42,7 @@ impl GatewayConfig {
         all
     }
 
-    /// Sets how long a kernel is kept in stock that nobody asks for, and how long after the last kernel of its language was
+    /// Sets how long a kernel is kept in stock that no one asks for, and how long after the last kernel of its language was
     /// created it may still be made: 10 min by default.
     #[must_use]
     pub fn with_warm_time(mut self, time: Duration) -> Self {
@@ -50,7 +50,7 @@ impl GatewayConfig {
         self
     }
 
-    /// How long a kernel is kept in stock that nobody asks for.
+    /// How long a kernel is kept in stock that no one asks for.
     #[must_use]
     pub fn warm_time(&self) -> Duration {
         self.warm_time

@@ -94,50 +94,68 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        match accepted {
-            Ok((stream, address)) => {
-                service.note_connection();
-                // Responses are short, and clients wait for them.
-                let _ = stream.set_nodelay(true);
-                keep_alive(&stream);
-                if let Some(seat) = room.enter(address.ip()) {
-                    let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
-                    connections.spawn(async move {
-                        tokio::select! {
-                            () = acceptor.serve_one(stream, service, limits, &seat) => {}
-                            () = seat.must_leave() => {
-                                tracing::debug!("a connection was closed to make room");
-                            }
-                        }
-                    });
-                } else {
-                    tracing::warn!(limit = limits.connections, "too many connections");
-                    if let (Acceptor::Plain, Ok(permit)) =
-                        (&acceptor, Arc::clone(&rejections).try_acquire_owned())
-                    {
-                        connections.spawn(async move {
-                            reject(stream, "too many connections").await;
-                            drop(permit);
-                        });
-                    }
-                }
-            }
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                let is_out_of_files = [Errno::MFILE, Errno::NFILE]
-                    .iter()
-                    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
-                if is_out_of_files && !room.make_room() && spare.pop().is_some() {
-                    let next = tokio::time::timeout(ACCEPT_PAUSE, listener.accept()).await;
-                    if let (Ok(Ok((stream, _))), Acceptor::Plain) = (next, &acceptor) {
+                if !is_out_of_files(&error) || spare.pop().is_none() {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+                // The system says so before it looks whether a connection waits: no one has to leave for none.
+                let Some(Ok((stream, address))) = at_once(listener.accept()).await else {
+                    continue;
+                };
+                if !room.make_room() {
+                    if matches!(acceptor, Acceptor::Plain) {
                         connections
                             .spawn(reject(stream, "the gateway has no file descriptors left"));
                     }
-                } else {
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
+                (stream, address)
+            }
+        };
+        service.note_connection();
+        // Responses are short, and clients wait for them.
+        let _ = stream.set_nodelay(true);
+        keep_alive(&stream);
+        if let Some(seat) = room.enter(address.ip()) {
+            let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
+            connections.spawn(async move {
+                tokio::select! {
+                    () = acceptor.serve_one(stream, service, limits, &seat) => {}
+                    () = seat.must_leave() => {
+                        tracing::debug!("a connection was closed to make room");
+                    }
+                }
+            });
+        } else {
+            tracing::warn!(limit = limits.connections, "too many connections");
+            if let (Acceptor::Plain, Ok(permit)) =
+                (&acceptor, Arc::clone(&rejections).try_acquire_owned())
+            {
+                connections.spawn(async move {
+                    reject(stream, "too many connections").await;
+                    drop(permit);
+                });
             }
         }
+    }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// What the future gives without waiting.
+async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = std::future::ready(()) => None,
     }
 }
 

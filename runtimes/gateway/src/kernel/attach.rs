@@ -28,7 +28,7 @@ impl State {
         self.client.clone_from(&mark.client);
     }
 
-    /// Whether a run goes on that has no client now.
+    /// Whether a run keeps running that has no client now.
     pub(crate) fn is_unattended(&self) -> bool {
         let is_there = |record: &Record| record.has_client(self.heard.elapsed() < AWAY);
         self.is_detached && self.listeners == 0 && !self.record.as_ref().is_some_and(is_there)
@@ -235,7 +235,7 @@ impl Kernel {
         self.until(is_displaced).await;
     }
 
-    /// Whether this execution goes on when the connection of its client ends. It has no client then.
+    /// Whether this execution keeps running when the connection of its client ends. It has no client then.
     pub(crate) fn detach(&self, id: &str) -> bool {
         let mut state = self.shared.lock();
         if !state.persists || !state.is_latest(id) {

@@ -16,7 +16,7 @@ use super::unclaimed::Unclaimed;
 /// Why output is lost of a program without a client.
 const NO_CLIENT: &str = "since no client was there for them, and it was too much to be kept";
 
-/// Responses that nobody has received, the oldest first.
+/// Responses that no one has received, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     pieces: VecDeque<Piece>,
@@ -138,7 +138,7 @@ impl Backlog {
 }
 
 impl ExecuteResponse {
-    /// Whether it says nothing but that the program goes on. That it waits for input is said again.
+    /// Whether it says nothing but that the program keeps running. That it waits for input is said again.
     fn is_output(&self) -> bool {
         matches!(
             self.status,

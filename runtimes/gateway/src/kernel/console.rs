@@ -6,7 +6,7 @@ use sorna_core::Console;
 /// From this size on, in bytes, a record is only read when there is room for it.
 pub(crate) const LARGE: usize = 64 * 1024;
 
-/// Why output is lost that nobody came for, while there was no room for it.
+/// Why output is lost that no one came for, while there was no room for it.
 pub(crate) const GONE: &str = "since its client had gone, and others needed the room";
 
 /// One of the two text streams of a program.

@@ -65,7 +65,7 @@ impl Exceeded {
 /// What the options of a result say of a limit, and of the interpreter, and nothing else; null if that is nothing.
 pub(crate) fn only_extensions(options: &Value) -> Value {
     let mut only = Value::Null;
-    for name in ["limit", "limitMax", "restarted"] {
+    for name in ["limit", "limitMax", "restarted", "restartedBefore"] {
         if let Some(value) = options.get(name) {
             only[name] = value.clone();
         }

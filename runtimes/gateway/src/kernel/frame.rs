@@ -33,6 +33,8 @@ pub(crate) enum Frame {
     Input { id: u64, password: bool },
     /// The program does not wait any more for the input that it has asked for with this number.
     NoInput { id: u64 },
+    /// The runner is about to read the input, and waits for it unless there is some.
+    Reads,
     /// The runner reads the input, and wants to do so no more.
     Wake,
     /// The runner wants a reply when all output so far has been read.
@@ -202,6 +204,7 @@ fn parse(letter: u8, content: Vec<u8>) -> Result<Frame, MalformedFrame> {
         b'n' => Frame::NoInput {
             id: json::<InputRequest>(&content)?.id,
         },
+        b'q' => Frame::Reads,
         b'w' => Frame::Wake,
         b's' => Frame::Settle {
             id: json::<InputRequest>(&content)?.id,

@@ -1,4 +1,4 @@
-//! When output of a program that goes on is sent: soon, so that people see it as it is written, but not each piece in a
+//! When output of a program that keeps running is sent: soon, so that people see it as it is written, but not each piece in a
 //! response of its own.
 
 use std::time::{Duration, Instant};

@@ -31,7 +31,7 @@ const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// How long an interpreter may take to start.
 const START_TIME: Duration = Duration::from_secs(60);
 
-/// The access key of a kernel that is nobody's: none is empty.
+/// The access key of a kernel that is no one's: none is empty.
 const NOBODY: &str = "";
 
 /// What a request has led to.
@@ -69,7 +69,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Starts a kernel, which is [nobody's](Self::give_to) yet, and waits until it is ready.
+    /// Starts a kernel, which is [no one's](Self::give_to) yet, and waits until it is ready.
     ///
     /// # Errors
     ///

@@ -162,6 +162,15 @@ impl InputFifo {
         }
     }
 
+    /// Whether a program that reads now has to wait.
+    pub(crate) fn is_empty(&self) -> bool {
+        let State::Open(file, _) = &self.state else {
+            return false;
+        };
+        self.unwritten.is_empty()
+            && rustix::io::ioctl_fionread(file).is_ok_and(|unread| unread == 0)
+    }
+
     /// Whether one still waits that has done so before.
     pub(crate) fn still_waiting(&mut self, root: u32) -> Option<Waiting> {
         let wait = self.wait(root)?;

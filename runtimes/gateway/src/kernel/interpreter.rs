@@ -155,7 +155,7 @@ impl Interpreter {
     }
 
     /// Sends it, and what it started, the signal of Ctrl-C.
-    pub(crate) fn signal(&self) {
+    pub(crate) fn signal(&mut self) {
         self.process.interrupt();
     }
 

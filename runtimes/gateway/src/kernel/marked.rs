@@ -99,7 +99,7 @@ impl Kernel {
             }
             Known::Next => {
                 let intent = match turn {
-                    // Code of an execution that goes on is no other one.
+                    // Code of an execution that keeps running is no other one.
                     Turn::Start(_) => Intent::Continue,
                     turn => state.proceed(turn),
                 };

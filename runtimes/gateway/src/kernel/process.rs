@@ -4,16 +4,21 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use tokio::process::Child;
 
 use super::confine::box_status;
+use crate::boxes::message::{self, Kind};
 use crate::boxes::{INTERRUPT, KILL, URGE};
 
 /// How long a killed process may take to end.
 const KILL_TIME: Duration = Duration::from_secs(5);
+/// How long a helper may take to pass a signal on.
+const CONFIRM_TIME: Duration = Duration::from_millis(250);
 
 /// A process and its group, which end when it is dropped.
 #[derive(Debug)]
@@ -22,6 +27,10 @@ pub(crate) struct Process {
     child: Child,
     /// The socket to the helper.
     control: Option<UnixStream>,
+    /// How many signals it has not yet passed on.
+    unconfirmed: u32,
+    /// The status of the program, if the helper has told it meanwhile.
+    told: Option<i32>,
     status: Option<ExitStatus>,
 }
 
@@ -31,6 +40,8 @@ impl Process {
         Self {
             child,
             control: None,
+            unconfirmed: 0,
+            told: None,
             status: None,
         }
     }
@@ -40,6 +51,8 @@ impl Process {
         Self {
             child,
             control: Some(control),
+            unconfirmed: 0,
+            told: None,
             status: None,
         }
     }
@@ -56,7 +69,8 @@ impl Process {
         }
         let mut status = self.child.wait().await?;
         // The helper has ended, so this does not block.
-        if let Some(raw) = self.control.as_ref().and_then(box_status) {
+        let told = self.told.or_else(|| box_status(self.control.as_ref()?));
+        if let Some(raw) = told {
             status = ExitStatus::from_raw(raw);
         }
         self.status = Some(status);
@@ -74,24 +88,51 @@ impl Process {
         let _ = self.child.start_kill();
     }
 
-    /// Sends it and its group the signal of Ctrl-C, as a terminal does.
-    pub(crate) fn interrupt(&self) {
+    /// Sends it and its group the signal of Ctrl-C, as a terminal does. They have it before whatever they are sent next.
+    pub(crate) fn interrupt(&mut self) {
         self.signal(INTERRUPT, Signal::INT);
     }
 
     /// Tells it and its group that it is being interrupted, by a signal that others ignore.
-    pub(crate) fn urge(&self) {
+    pub(crate) fn urge(&mut self) {
         self.signal(URGE, Signal::URG);
     }
 
     /// Sends it and its group a signal, by this order if it has a helper.
-    fn signal(&self, order: u8, signal: Signal) {
+    fn signal(&mut self, order: u8, signal: Signal) {
         if self.send(order) {
-            return;
+            self.unconfirmed += 1;
+            return self.confirm();
         }
         if let Some(id) = self.pid() {
             // A process that has ended meanwhile is no error.
             let _ = rustix::process::kill_process_group(id, signal);
+        }
+    }
+
+    /// Waits until the helper has passed all signals on, which takes no time, but not forever.
+    fn confirm(&mut self) {
+        let Some(control) = &self.control else { return };
+        let until = Instant::now() + CONFIRM_TIME;
+        while self.unconfirmed > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut files = [PollFd::new(control, PollFlags::IN)];
+            let left = Timespec::try_from(left).ok();
+            match poll(&mut files, left.as_ref()) {
+                Err(Errno::INTR) => continue,
+                Ok(1..) => {}
+                _ => return tracing::debug!("a helper has not passed a signal on in time"),
+            }
+            match message::receive(control) {
+                Ok(Some(message)) if message.is(Kind::Signalled) => self.unconfirmed -= 1,
+                Ok(Some(message)) if message.is(Kind::Status) => {
+                    self.told = message.body.try_into().ok().map(i32::from_le_bytes);
+                    self.unconfirmed = 0;
+                }
+                // It says more, or has ended, and so has the program.
+                Ok(Some(_)) => {}
+                _ => self.unconfirmed = 0,
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! How much output the gateway holds that clients have not fetched yet.
 //!
-//! What there is no room for stays in the pipes and channels of the programs, which wait until somebody fetches: nothing
+//! What there is no room for stays in the pipes and channels of the programs, which wait until someone fetches: nothing
 //! is lost. The limits are for a key and for the whole gateway; a single kernel has its own.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::lock::lock;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-/// How much the gateway holds, in bytes, but for the rest that follows. A message that somebody waits for, and what it takes
+/// How much the gateway holds, in bytes, but for the rest that follows. A message that someone waits for, and what it takes
 /// to read or write one, may come to that.
 const WHOLE: usize = 28 * MIB;
 /// How much it holds for one key.
@@ -37,7 +37,7 @@ struct Counts {
     whole: usize,
     keys: HashMap<Arc<str>, usize>,
     /// Whether a frame is on its way that there was no room for, to a client that waits for it: one at a time, so that
-    /// what nobody fetches does not keep others from fetching.
+    /// what no one fetches does not keep others from fetching.
     has_guest: bool,
     /// Whether another client waits for that place.
     is_wanted: bool,

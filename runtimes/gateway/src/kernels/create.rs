@@ -271,7 +271,7 @@ impl Kernels {
         started.map(|kernel| (kernel, portion))
     }
 
-    /// A kernel in stock, if there is one like that, or else a new one. It is nobody's yet.
+    /// A kernel in stock, if there is one like that, or else a new one. It is no one's yet.
     async fn start_or_take(self: &Arc<Self>, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
         let Some(language) = self.language_in_stock(wanted) else {
             return self.start(wanted).await;
@@ -316,7 +316,7 @@ impl Kernels {
         }
     }
 
-    /// Starts a kernel that is nobody's yet.
+    /// Starts a kernel that is no one's yet.
     pub(super) async fn start(self: &Arc<Self>, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let this = Arc::clone(self);

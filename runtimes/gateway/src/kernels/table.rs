@@ -32,7 +32,7 @@ pub(crate) struct Kernels {
     /// Dropped first, with the boxes of kernels, and then the control groups: before the files, to which processes in them
     /// may still be writing.
     pub(super) table: Mutex<Table>,
-    /// Kernels that are nobody's yet. Dropped before the files as well.
+    /// Kernels that are no one's yet. Dropped before the files as well.
     pub(super) warm: WarmKernels,
     /// Kernels of other keys are not created.
     keys: Arc<Keys>,

@@ -1,4 +1,4 @@
-//! Kernels in stock: started before anybody asks for them, and nobody's yet.
+//! Kernels in stock: started before anybody asks for them, and no one's yet.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ const MAX_DOUBLINGS: u32 = 10;
 pub(super) struct WarmKernels {
     /// How many of each language, by its name.
     wanted: Vec<(String, usize)>,
-    /// How long a kernel is kept that nobody asks for.
+    /// How long a kernel is kept that no one asks for.
     keep: Duration,
     state: Mutex<State>,
     /// Notified when there may be something to do.
@@ -107,7 +107,7 @@ impl WarmKernels {
         state.kernels.is_empty() && state.moving == 0
     }
 
-    /// Takes a kernel of a language, the oldest one, for somebody.
+    /// Takes a kernel of a language, the oldest one, for someone.
     pub(super) fn take(&self, language: &str) -> Option<Kernel> {
         let mut state = self.lock();
         let of_language = |warm: &Warm| warm.language == language && warm.kernel.is_fresh();
@@ -119,7 +119,7 @@ impl WarmKernels {
         Some(taken)
     }
 
-    /// Notes that a kernel of a language was created for somebody, which might have been one of these.
+    /// Notes that a kernel of a language was created for someone, which might have been one of these.
     pub(super) fn note_use(&self, language: &str) {
         let mut state = self.lock();
         state.of(language).used = Some(Instant::now());

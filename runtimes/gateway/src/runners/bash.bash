@@ -33,8 +33,9 @@ __sorna_untrace='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;;
 
 # Reports how a snippet ended, as the loop does. A trace that the snippet began is not to show this, nor is a trap before each
 # command to say anything of it, or to say it to the gateway. The end of a line at the end makes it a single write.
-__sorna_begun= __sorna_done=$'d 4\n' __sorna_pad=$'   \n'
-__sorna_report='builtin eval "$__sorna_untrace"
+__sorna_idle=1 __sorna_begun= __sorna_stopped= __sorna_last= __sorna_done=$'d 4\n' __sorna_pad=$'   \n'
+__sorna_report='__sorna_idle=1
+builtin eval "$__sorna_untrace"
 builtin printf %s "$__sorna_done$__sorna_status${__sorna_pad:${#__sorna_status}}" >&62'
 
 # A snippet that is not left by `break` or `continue` gets to the definition of a function behind it. Unlike a command, that
@@ -46,24 +47,27 @@ __sorna_same=(2)
 __sorna_left='builtin printf "%s: break, continue: only meaningful in a loop; the rest of the snippet was not run\n" "$0" >&63
 __sorna_status=1'
 
-# Ctrl-C, as a terminal sends it. It ends the shell if the snippet is the last one. Else it breaks out of all loops, that of the runner too, which then starts anew. Functions
-# and sourced files are left by what is meant for debuggers: a trap before each command, whose status 2 makes the shell
-# return from them, and whose status 1 skips the command.
+# Ctrl-C, as a terminal sends it. It ends the shell if the snippet is the last one. Else it breaks out of all loops, that of the
+# runner too, which then starts anew. Functions and sourced files are left by what is meant for debuggers: a trap before each
+# command, whose status 2 makes the shell return from them, and whose status 1 skips the command. One that comes when a snippet
+# has ended is not for the next one.
 __sorna_leave() {
     builtin return 2
 }
-trap 'builtin printf "Interrupted\n" >&2
-[[ $__sorna_last == final ]] && builtin exit 130
-if [[ -z $__sorna_stopped ]]; then
-    __sorna_debugger=$(builtin trap -p DEBUG; builtin shopt -p extdebug; builtin shopt -po functrace)
-fi
-__sorna_stopped=1
-if [[ ${FUNCNAME[0]} ]]; then
-    builtin shopt -s extdebug
-    builtin set -T
-    builtin trap "if [[ \${FUNCNAME[0]} ]]; then __sorna_leave; else builtin trap - DEBUG; ! builtin break 1000; fi" DEBUG
-else
-    builtin break 1000
+trap 'if [[ ! $__sorna_idle ]]; then
+    builtin printf "Interrupted\n" >&2
+    [[ $__sorna_last == final ]] && builtin exit 130
+    if [[ -z $__sorna_stopped ]]; then
+        __sorna_debugger=$(builtin trap -p DEBUG; builtin shopt -p extdebug; builtin shopt -po functrace)
+    fi
+    __sorna_stopped=1
+    if [[ ${FUNCNAME[0]} ]]; then
+        builtin shopt -s extdebug
+        builtin set -T
+        builtin trap "if [[ \${FUNCNAME[0]} ]]; then __sorna_leave; else builtin trap - DEBUG; ! builtin break 1000; fi" DEBUG
+    else
+        builtin break 1000
+    fi
 fi' INT
 
 builtin printf '+ 0\n' >&62

@@ -17,6 +17,7 @@ local exit = os.exit
 local select, concat = select, table.concat
 local traceback, getinfo, gsub = debug.traceback, debug.getinfo, string.gsub
 local unpack = table.unpack or unpack
+local create, resume, yield, coroutine_status = coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
 local error, pcall, floor = error, pcall, math.floor
 local compile = loadstring or load
 local from = assert(io.open("/dev/fd/3", "rb"))
@@ -124,13 +125,53 @@ local stopped
 -- Whether the snippet is the last one, and whether its value is wanted.
 local last, echoes = false, false
 
-local function get()
-    local header = from:read("*l")
-    if not header then
-        os.exit(1)
+-- How the last snippet ended, until that has been reported, and the message that was received last, until it is taken.
+local report, received
+
+-- Reads, also after a signal has kept it from that.
+local function read(what)
+    while true do
+        local text, problem = from:read(what)
+        if text then
+            return text
+        elseif not problem then
+            -- The gateway is gone.
+            exit(1)
+        end
     end
-    local length = tonumber(header:match("%d+"))
-    return header:sub(1, 1), length > 0 and from:read(length) or ""
+end
+
+local function receive()
+    while true do
+        if report then
+            put("d", report)
+            report = nil
+        end
+        local header = read("*l")
+        local length = tonumber(header:match("%d+"))
+        local content = ""
+        while #content < length do
+            content = content .. read(length - #content)
+        end
+        received = { header:sub(1, 1), content }
+        yield()
+    end
+end
+
+-- An interrupt that comes after the end of a snippet is noticed at any moment, such as when something has been read, which would
+-- be lost. It stops the main thread alone: so another one reports and reads.
+local reader
+
+local function get()
+    if not received then
+        if not reader or coroutine_status(reader) == "dead" then
+            reader = create(receive)
+        end
+        resume(reader)
+    end
+    local letter, code = received[1], received[2]
+    received = nil
+    return letter, code
 end
 
 local has_input = false
@@ -231,7 +272,7 @@ end
 local function serve()
     while not stopped do
         if status then
-            put("d", status)
+            report = status
             status = nil
         end
         run(next_snippet())

@@ -158,7 +158,7 @@ class Input extends Readable {
     constructor() {
         super({ highWaterMark: 0 });
         this.on('resume', () => this.#look());
-        // A read that nobody waits for would keep node from ending.
+        // A read that no one waits for would keep node from ending.
         this.on('pause', () => startNext(() => reader === this && !this.#isHeard() && wake()));
         this.on('newListener', (event) => event === 'readable' && this.#look());
     }

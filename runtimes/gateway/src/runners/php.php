@@ -58,6 +58,10 @@ final class SornaRunner
         while (strlen($bytes) < $length) {
             $piece = fread(self::$link, $length - strlen($bytes));
             if ($piece === false || $piece === '') {
+                if (!feof(self::$link)) {
+                    // Nothing has come for as long as PHP waits for sockets, which is a minute.
+                    continue;
+                }
                 // The gateway is gone.
                 exit(1);
             }

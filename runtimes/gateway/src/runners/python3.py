@@ -5,7 +5,7 @@ argument. Messages in both directions are a line `<letter> <length>` and that ma
 gateway sends `x` with a snippet to run, `f` with the last one, `X` and `F` with those whose value is wanted,
 `k` to say that the next snippet goes on with the input of the one before, `c` with a completion request as JSON,
 `l` with the path of a socket on which to listen for the records of programs in files, and two replies that
-begin with the number of the request on a line: `i` with the input, or a NAK alone if nobody answers, and `a` with nothing. The runner
+begin with the number of the request on a line: `i` with the input, or a NAK alone if no one answers, and `a` with nothing. The runner
 sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
 input, `n` to take that back, `s` to request a reply once the gateway has seen all output so far, `c` with
 completions, and `d` when a snippet is done, unless it is the last one: after that the interpreter ends.
@@ -45,7 +45,7 @@ _PIECE = 8192
 # The most bytes that the gateway accepts in one frame.
 _MAX_FRAME = 16 * 1024 * 1024
 _PAUSE = 0.05
-# The reply where nobody answers.
+# The reply where no one answers.
 _REFUSED = b"\x15"
 # The modules that are loaded when they are first needed.
 _BESIDE = frozenset(
@@ -565,6 +565,10 @@ class Kernel:
         self.count = 0
         self.aside = 0
         self.has_echoed = False
+        # Whether `input` is what tells where a prompt begins: without notebooks, it is Python's own.
+        self.tells_prompts = False
+        # Whether the next snippet whose value is wanted does not count.
+        self.is_uncounted = False
         self.flags = 0
         self.main = types.ModuleType("__main__")
         self.main.__dict__["__builtins__"] = builtins
@@ -605,7 +609,12 @@ class Kernel:
         self.link.echoes = echoes
         # Where a client wants values, others are what it asks by the way: its numbers are those that it shows.
         self.has_echoed |= echoes
-        if echoes or not self.has_echoed:
+        if echoes and not self.tells_prompts:
+            self.tells_prompts = True
+            builtins.input = _telling_input(builtins.input)
+        is_counted = not self.is_uncounted if echoes else not self.has_echoed
+        self.is_uncounted = self.is_uncounted and not echoes
+        if is_counted:
             self.count += 1
             name = "<input-%d>" % self.count
         else:
@@ -641,10 +650,14 @@ class Kernel:
             status = 0
         except SystemExit as exit:
             status = _exit_status(exit.code)
+            if echoes and status:
+                _quietly(lambda: _tell(exit))
         except BaseException as error:
             status = 130 if isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
             self.report(error)
+            if echoes:
+                _quietly(lambda: _tell(error))
         if is_last and "sorna_await" in sys.modules:
             try:
                 sys.modules["sorna_await"].end()
@@ -722,7 +735,7 @@ class Kernel:
             except BaseException as error:
                 # A signal handler of the program, at one of the few points at which nothing else catches what it raises:
                 # at the start of a function, or where a loop goes back.
-                _quietly(lambda: self.report(error))
+                self.report_stray(jobs, error)
 
     def work_until_interrupted(self, jobs):
         """As `work`. May be called again if interrupted."""
@@ -732,7 +745,7 @@ class Kernel:
                     self.do(jobs.current())
                 except BaseException as error:
                     # A signal handler of the program, outside of any snippet.
-                    _quietly(lambda: self.report(error))
+                    self.report_stray(jobs, error)
             if jobs.pending and jobs.pending[0].begun and jobs.pending[0].kind == b"f":
                 status, is_idle = jobs.pending[0].status, not jobs.pending[0].message
                 # The module is to be the interpreter's alone, which takes it apart now.
@@ -742,6 +755,12 @@ class Kernel:
                 return status
             while jobs.pending and jobs.pending[0].begun:
                 _quietly(jobs.done)
+
+    def report_stray(self, jobs, error):
+        """Reports what a signal handler has raised outside of any snippet. An interrupt that comes when one has ended is
+        not for the next."""
+        if type(error) is not KeyboardInterrupt or (jobs.pending and jobs.pending[0].begun):
+            _quietly(lambda: self.report(error))
 
     def do(self, job):
         """Does what is wanted once, however it ends."""
@@ -836,6 +855,14 @@ def echoes():
     return _LINK.echoes and not _LINK.forked
 
 
+def number(next):
+    """Gives this number to the next snippet whose value is wanted, as notebooks count them; 0 for one that does not count."""
+    _KERNEL.has_echoed = True
+    _KERNEL.is_uncounted = next == 0
+    if next:
+        _KERNEL.count = next - 1
+
+
 def display(*objects, **how):
     """Shows each object in the richest form it has; see `sorna_kernel.display`."""
     import sorna_kernel
@@ -880,6 +907,12 @@ def _exit_status(code):
         return code & 0xFF
     _quietly(lambda: print(code, file=sys.stderr))
     return 1
+
+
+def _tell(error):
+    import sorna_echo
+
+    sorna_echo.tell(error)
 
 
 def _null(name, code):
@@ -973,6 +1006,7 @@ def _adopt_warnings(warnings):
 def _hide_password(link, getpass):
     def ask(prompt="Password: ", stream=None, **_):
         stream = stream or sys.stderr
+        _quietly(_tell_prompt)
         stream.write(prompt)
         stream.flush()
         line = link.line(password=True)
@@ -990,15 +1024,36 @@ def _hide_password(link, getpass):
     getpass.getpass = ask
 
 
+# That a prompt begins, which is no output, for notebooks: text that is printed without the end of a line is none.
+_PROMPT = b'["value", ["application/vnd.sorna.display+json", "{\\"prompt\\": true}"]]'
+
+
+def _tell_prompt():
+    if echoes():
+        sys.stdout.flush()
+        _LINK.record(_PROMPT)
+
+
+def _telling_input(original):
+    def input(prompt="", /):
+        _quietly(_tell_prompt)
+        return original(prompt)
+
+    input.__qualname__ = "input"
+    input.__module__ = original.__module__
+    input.__doc__ = original.__doc__
+    return input
+
+
 def serve():
     """Takes over the channel, sets up the program's descriptors, and runs what is sent."""
-    global _LINK, _SELF
+    global _KERNEL, _LINK, _SELF
     link = _LINK = Link(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 100))
     fifo = os.open(sys.argv[1], os.O_RDONLY)
     os.dup2(fifo, 0)
     os.close(fifo)
 
-    kernel = Kernel(link)
+    kernel = _KERNEL = Kernel(link)
     sys.stdout = sys.stderr = sys.stdin = None
     kernel.open_streams()
     # What this interpreter starts adapts its input, too; the program does not see that.

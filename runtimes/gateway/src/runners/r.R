@@ -7,7 +7,7 @@
 # `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted; and `k` before a snippet
 # that goes on with the input of the one before. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value and `m` with a picture, to
-# which the gateway replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
+# which the gateway replies `a <length>`, `r` and `s` before a prompt, the latter with such a reply, `q` before it waits for input, and `d` with the exit status after each snippet. Output goes through the pipes.
 
 local({
     from <- file("/dev/fd/3", "rb", raw = TRUE)
@@ -66,8 +66,11 @@ local({
     # Sends what is to be in its place among the output.
     put_in_order <- function(letter, content) {
         flush(stdout())
-        put(letter, content)
-        get_message()
+        # One half of the reply would be taken for the next snippet.
+        suspendInterrupts({
+            put(letter, content)
+            get_message()
+        })
     }
     show_value <- function(value) {
         if (isS4(value)) methods::show(value) else print(value)
@@ -233,6 +236,9 @@ local({
     read_line <- function() {
         if (is.null(input)) input <<- fifo(fifo_path, "rb", blocking = TRUE)
         bytes <- raw()
+        # The gateway need not look for it.
+        flush(stdout())
+        put("q", "")
         repeat {
             byte <- readBin(input, "raw", 1L)
             if (length(byte) == 0L && length(bytes) == 0L) return(character())
@@ -241,14 +247,40 @@ local({
         }
         sub("\r$", "", rawToChar(bytes[bytes != as.raw(0L)]))
     }
+    # That a prompt begins, which is no output, for notebooks.
+    tell_prompt <- function() {
+        if (!echoes) return()
+        flush(stdout())
+        put("r", '["value", ["application/vnd.sorna.display+json", "{\\"prompt\\": true}"]]')
+        # What is printed from now on comes after it.
+        put_in_order("s", '{"id": 0}')
+    }
     # Without a terminal, R's own `readline` returns an empty string at once.
     replace_base("readline", function(prompt = "") {
+        tell_prompt()
         cat(prompt)
-        flush(stdout())
         line <- read_line()
         # An interrupt ends the input as well. It is noticed while R sleeps.
         if (length(line) == 0L) Sys.sleep(0)
         if (length(line) == 0L) "" else line
+    })
+    # For R, `stdin()` is where the program itself comes from.
+    is_console <- function(con) inherits(con, "connection") && as.integer(con) == 0L
+    read_lines <- readLines
+    replace_base("readLines", function(con = stdin(), n = -1L, ok = TRUE, warn = TRUE, encoding = "unknown", skipNul = FALSE) {
+        if (!is_console(con)) return(read_lines(con, n, ok, warn, encoding, skipNul))
+        lines <- character()
+        while (n < 0L || length(lines) < n) {
+            line <- read_line()
+            if (length(line) == 0L) {
+                Sys.sleep(0)
+                break
+            }
+            lines <- c(lines, line)
+        }
+        if (length(lines) < n && !ok) stop("too few lines read in readLines")
+        Encoding(lines) <- encoding
+        lines
     })
     # As those of `Rscript -e`.
     arguments <- commandArgs
@@ -261,6 +293,8 @@ local({
     suspendInterrupts(repeat {
         code <- take()
         if (hand_over(code)) break
+        # One that came after the end of the last snippet is not for this one. It is noticed while R sleeps.
+        tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(condition) NULL)
         status <- tryCatch({
             allowInterrupts({
                 with_pictures(code)

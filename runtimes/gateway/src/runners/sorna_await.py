@@ -26,7 +26,7 @@ def run(coroutine):
     except BaseException as error:
         if task.done():
             if not task.cancelled():
-                # It is not to be reported again as one that nobody has seen.
+                # It is not to be reported again as one that no one has seen.
                 task.exception()
             raise
         task.cancel()

@@ -18,8 +18,11 @@ from importlib.machinery import PathFinder
 
 _PATIENCE = 2.0
 _MOST = 1000
-# How much of a line counts.
+# How much of a line counts, and how much of that may be a literal.
 _LINE = 1000
+_LITERAL = 200
+# Texts on a line.
+_TEXTS = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 _HIDDEN = frozenset(("_sorna_runner", "sorna_complete", "sorna_figures", "sorna_ipython"))
 
 
@@ -73,10 +76,63 @@ def _complete(namespace, message):
     text = re.match(r"[\w.]*", line[::-1])[0][::-1]
     open_call = "" if message["post"].startswith("(") else "("
     owner, dot, name = text.rpartition(".")
+    if dot and not owner:
+        value = _literal(line[: -len(text)])
+        return [] if value is None else _attributes(value, owner, name, open_call)
     if dot:
         # No candidates for `f().a` and `x[0].a`, which need more than lookups.
         return _attributes(_resolve(namespace, owner), owner, name, open_call)
-    return _names(namespace, text, open_call) if text else []
+    if not text:
+        return []
+    return _arguments(namespace, line[: -len(text)], text) + _names(namespace, text, open_call)
+
+
+def _literal(before):
+    """What a line ends with, if that is a text, a list or the like that is written out. None if not."""
+    if before[-1:] not in ("'", '"', "]", "}"):
+        return None
+    import ast
+
+    for start in range(max(0, len(before) - _LITERAL), len(before)):
+        # Not the subscript of something, nor the end of a name.
+        if re.search(r"[\w)\]}'\"]$", before[:start]):
+            continue
+        try:
+            return ast.literal_eval(before[start:].lstrip())
+        except (SyntaxError, ValueError):
+            continue
+    return None
+
+
+def _arguments(namespace, before, text):
+    """The names of arguments in the brackets of a call."""
+    before = re.sub(_TEXTS, "''", before)
+    if before.rstrip()[-1:] not in ("(", ","):
+        return []
+    depth = 0
+    for at in range(len(before) - 1, -1, -1):
+        if before[at] in ")]}":
+            depth += 1
+        elif depth and before[at] in "([{":
+            depth -= 1
+        elif before[at] in "[{":
+            return []
+        elif not depth and before[at] == "(":
+            break
+    else:
+        return []
+    name = re.search(r"[\w.]+$", before[:at])
+    if name is None or keyword.iskeyword(name[0]) or re.search(r"\b(?:def|class)\s+$", before[: name.start()]):
+        return []
+    import inspect
+
+    try:
+        known = inspect.signature(_resolve(namespace, name[0])).parameters.values()
+    except Exception:
+        # Not all functions say that.
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [it.name + "=" for it in known if it.kind in kinds and it.name.startswith(text)]
 
 
 def _before_cursor(code, row, col, line, post):

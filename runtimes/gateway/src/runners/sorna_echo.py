@@ -12,7 +12,15 @@ def split(code, name, flags):
 
     As in notebooks, a semicolon after it hides its value.
     """
-    tree = compile(code, name, "exec", flags | ast.PyCF_ONLY_AST, True)
+    tree = None
+    plain = _without_magics(code)
+    if plain is not None:
+        try:
+            tree = compile(code, name, "exec", flags | ast.PyCF_ONLY_AST, True)
+        except SyntaxError:
+            code = plain
+    if tree is None:
+        tree = compile(code, name, "exec", flags | ast.PyCF_ONLY_AST, True)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr) or _is_hidden(code, last):
         return compile(tree, name, "exec", flags, True), None
@@ -21,6 +29,17 @@ def split(code, name, flags):
     # What the program imports from `__future__` counts for its last line, too.
     flags |= program.co_flags & _runner._FUTURE
     return program, compile(ast.Expression(last.value), name, "eval", flags, True)
+
+
+def _without_magics(code):
+    """The code without the lines of notebooks that set up what is here anyway, as `%matplotlib inline` does. None if it has none."""
+    if "%matplotlib" not in code and "%config" not in code:
+        return None
+    import re
+
+    # A comment keeps the numbers of lines.
+    plain, number = re.subn(r"^%(?=(?:matplotlib|config)\b)", "#%", code, flags=re.MULTILINE)
+    return plain if number else None
 
 
 def _is_hidden(code, last):
@@ -70,6 +89,27 @@ def send(forms, *more):
         if size < _LARGE or not records:
             records.append([media_type, data])
     _runner.record("value", *records, *more)
+
+
+def tell(error):
+    """Says which exception has ended the snippet, for notebooks: what was printed of it may be anything."""
+    if _runner.forked():
+        return
+    import json
+
+    import sorna_kernel
+
+    value = error
+    if isinstance(error, SystemExit):
+        value = error.code
+    elif isinstance(error, SyntaxError):
+        value = error.msg
+    try:
+        value = str(value)
+    except Exception:
+        value = "<exception str() failed>"
+    said = {"name": type(error).__name__, "value": _cut(value)}
+    send({}, [sorna_kernel._ABOUT, json.dumps({"error": said})])
 
 
 # The most characters of text that are shown.

@@ -98,7 +98,7 @@ def display(
 
 
 class StdinNotImplementedError(NotImplementedError):
-    """The program has asked for input where nobody can be asked, as in notebooks that run by themselves."""
+    """The program has asked for input where no one can be asked, as in notebooks that run by themselves."""
 
 
 class DisplayHandle:
@@ -150,7 +150,7 @@ def _send_display(value, include, exclude, metadata, handle, update):
 def _described(forms, said):
     """What is said of forms, as another one of them; nothing in most cases."""
     said = {media_type: it for media_type, it in said.items() if media_type in forms and it}
-    text = _guarded(json.dumps, said) if said else None
+    text = _guarded(_dumped, said) if said else None
     return [] if text is None else [[_METADATA, text]]
 
 
@@ -347,10 +347,19 @@ def _prepared(media_type, data):
     if isinstance(data, (bytes, bytearray, memoryview)):
         data = bytes(data)
     elif not isinstance(data, str):
-        data = json.dumps(data)
+        data = _dumped(data)
     elif not is_text:
         data = base64.b64decode("".join(data.split()), validate=True)
     return data
+
+
+def _dumped(data):
+    """JSON of data, which has no NaN and no infinities: in their place there is null, as in browsers."""
+    try:
+        return json.dumps(data, allow_nan=False)
+    except ValueError:
+        # Or it refers to itself, and this fails as well.
+        return json.dumps(json.loads(json.dumps(data), parse_constant=lambda _: None))
 
 
 def _is_text(media_type):

@@ -231,7 +231,7 @@ fn much_of_a_value_is_cut_in_its_middle() {
         assert!(head.contains('a'), "{language}: {head}");
         assert!(value.len() < 3 << 20, "{language}: {}", value.len());
         assert!(value.contains("..."), "{language}");
-        // The interpreter goes on.
+        // The interpreter keeps running.
         let (shown, _) = run(&client, &echo(&kernel, "1 + 1"));
         assert!(shown[0].ends_with('2'), "{language}: {shown:?}");
         client.destroy(&kernel);
@@ -278,8 +278,13 @@ fn errors_of_values_are_errors_of_the_snippet() {
             continue;
         }
         let kernel = client.create(language);
-        let (records, exit_code) = run(&client, &echo(&kernel, code));
+        let (mut records, exit_code) = run(&client, &echo(&kernel, code));
         assert_ne!(exit_code, Some(0), "{language}: {records:?}");
+        if language == "python3" {
+            let told = records.pop();
+            let expected = r#"={"error": {"name": "KeyError", "value": "'bad'"}}"#;
+            assert_eq!(told.as_deref(), Some(expected));
+        }
         assert!(
             records.iter().all(|it| it.starts_with('e')),
             "{language}: {records:?}"
@@ -341,6 +346,102 @@ fn values_precede_what_comes_after_them() {
             assert_eq!(records, expected, "{language}");
         }
     }
+}
+
+#[test]
+fn python_tells_which_exception_ends_a_snippet() {
+    if !need("python3") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    for (code, name, value) in [
+        ("raise ValueError('a\\nb: c')", "ValueError", "a\nb: c"),
+        ("import sys\nsys.exit('bye')", "SystemExit", "bye"),
+        ("raise SystemExit(3)", "SystemExit", "3"),
+        ("f(", "SyntaxError", "'(' was never closed"),
+        (
+            "class B(Exception):\n  def __str__(self): 1/0\nraise B",
+            "B",
+            "<exception str() failed>",
+        ),
+        (
+            "sys.excepthook = lambda *all: None\nraise KeyError('x')",
+            "KeyError",
+            "'x'",
+        ),
+    ] {
+        let (records, exit_code) = run(&client, &echo(&kernel, code));
+        assert_ne!(exit_code, Some(0), "{code}");
+        let told = records.last().and_then(|it| it.strip_prefix('='));
+        let told: serde_json::Value = serde_json::from_str(told.expect("it tells")).expect("JSON");
+        let expected = serde_json::json!({"error": {"name": name, "value": value}});
+        // Python 3.9 has other words for this one.
+        match name {
+            "SyntaxError" => assert_eq!(told["error"]["name"], name),
+            _ => assert_eq!(told, expected),
+        }
+        // Nothing is told where no values are wanted.
+        let plain = Execute::start(kernel.clone(), ExecuteMode::query(code));
+        let (records, _) = run(&client, &plain);
+        assert!(!records.iter().any(|it| it.starts_with('=')), "{records:?}");
+    }
+    let (records, exit_code) = run(&client, &echo(&kernel, "sys.exit(0)"));
+    assert_eq!((records, exit_code), (vec![], Some(0)));
+}
+
+#[test]
+fn lines_that_set_up_what_is_there_are_passed_over() {
+    if !need("python3") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    for (code, expected) in [
+        ("%matplotlib inline", &[][..]),
+        (
+            "%matplotlib inline\n%config InlineBackend.figure_format = 'svg'\n6 * 7",
+            &["=42"],
+        ),
+        // What is no such line stays.
+        (
+            "'''\n%matplotlib inline\n'''",
+            &[r"='\n%matplotlib inline\n'"],
+        ),
+        (
+            "matplotlib = config = 2\nx = (7\n%matplotlib\n%config)\nx",
+            &["=1"],
+        ),
+    ] {
+        let (records, exit_code) = run(&client, &echo(&kernel, code));
+        assert_eq!(records, expected, "{code}");
+        assert_eq!(exit_code, Some(0), "{code}");
+    }
+    let code = "%matplotlib inline\n%time x";
+    let (records, exit_code) = run(&client, &echo(&kernel, code));
+    let all = records.concat();
+    assert_eq!(exit_code, Some(1), "{all}");
+    assert!(all.contains("line 2") && all.contains("%time x"), "{all}");
+    assert!(!all.contains("During handling"), "{all}");
+}
+
+#[test]
+fn json_of_python_has_no_nan() {
+    if !need("python3") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let code = "class J:\n  def __repr__(self): return 'J'\n  def _repr_json_(self): return {'a': [float('nan'), 1.5, float('-inf'), 'NaN']}\n\
+        class P(J):\n  def _repr_mimebundle_(self, **_): return {'application/x+json': float('inf')}\nJ()";
+    let (records, _) = run(&client, &echo(&kernel, code));
+    let json = r#"application/json {"a": [null, 1.5, null, "NaN"]}"#;
+    assert_eq!(records, [format!("=J|{json}")]);
+    let (records, _) = run(&client, &echo(&kernel, "P()"));
+    assert_eq!(records, [format!("=J|{json}|application/x+json null")]);
 }
 
 #[test]

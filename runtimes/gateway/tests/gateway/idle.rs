@@ -18,7 +18,7 @@ fn gateway() -> RunningGateway {
     })
 }
 
-/// Creates a kernel that nobody uses, and waits until it ends: by then, any other that is not in use has ended, too.
+/// Creates a kernel that no one uses, and waits until it ends: by then, any other that is not in use has ended, too.
 fn pass(client: &Client, gateway: &RunningGateway) {
     let others = gateway.stats().kernels;
     client.create("bash");
@@ -101,9 +101,9 @@ fn what_waits_in_vain_or_merely_exists_is_not_in_use() {
     let kernels = [
         // It exists, in the background.
         ("sleep 1000 &", ExecutionStatus::Finished),
-        // Nobody answers it.
+        // No one answers it.
         ("read line", ExecutionStatus::WaitingInput),
-        // Nobody fetches what it prints, and it has to wait.
+        // No one fetches what it prints, and it has to wait.
         ("yes", ExecutionStatus::Continued),
     ]
     .map(|(code, status)| {

@@ -188,7 +188,7 @@ fn an_end_that_was_not_fetched_is_kept_for_its_client() {
         let first = marked(&kernel, mode, "first");
         let begun = client.call(&first).unwrap();
         client.upload(&kernel, &[("go", b"")]).unwrap();
-        // Nobody continues it. What comes after it shows nothing of it.
+        // No one continues it. What comes after it shows nothing of it.
         let second = marked(&kernel, exec("echo second"), "second");
         let second = second.with_mark(Some(RunMark::new("second").with_wait(true)));
         let result = loop {

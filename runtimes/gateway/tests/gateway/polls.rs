@@ -134,7 +134,7 @@ fn what_is_typed_after_the_wait_has_ended_is_for_the_next_reader() {
         let mark = format!("late-{}-{number}", std::process::id());
         let asked = client.run(&kernel, &format!("{wait}; MARK={mark} cat; echo \"<$x>\""));
         assert_eq!(asked.asks(), Some(false), "{asked:?}");
-        wait_until("the program goes on", || marked(&mark) > 0);
+        wait_until("the program keeps running", || marked(&mark) > 0);
         let read = client.input(&kernel, "late");
         assert_eq!((read.asks(), &*read.stdout), (Some(false), "late\n"));
         let (stdout, _) = client.input(&kernel, "\u{4}").finished();

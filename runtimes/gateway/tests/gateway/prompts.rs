@@ -108,6 +108,16 @@ fn r_reads_lines_without_a_word_about_its_input() {
             "[1] 0\n",
         ),
         (
+            "cat('p: '); readLines(stdin(), 1)",
+            "line",
+            "[1] \"line\"\n",
+        ),
+        (
+            "cat('p: '); readLines(n = 1L)",
+            "line\u{4}",
+            "[1] \"line\"\n",
+        ),
+        (
             "cat('p: '); readLines('stdin', 1)",
             "line",
             "[1] \"line\"\n",
@@ -125,7 +135,7 @@ fn r_reads_lines_without_a_word_about_its_input() {
         }
         assert_eq!(answered.finished(), quiet(printed), "{code}");
     }
-    // In files, as at home: nobody is asked.
+    // In files, as at home: no one is asked.
     for (program, printed) in [
         (
             "x <- readline('p: '); cat('<', x, '>\\n', sep = '')",

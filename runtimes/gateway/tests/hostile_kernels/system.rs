@@ -70,7 +70,7 @@ pub(crate) enum Whose {
     Victim,
 }
 
-/// Two kernels, or boxes, of a hostile program and of its victim. Both have an interpreter that goes on.
+/// Two kernels, or boxes, of a hostile program and of its victim. Both have an interpreter that keeps running.
 pub(crate) trait System {
     /// Runs code as the hostile program, and returns its output, and that its kernel was ended.
     fn attack(&mut self, code: &str) -> String;

@@ -139,6 +139,7 @@ impl Driver {
             }
             Frame::Input { id, password } => self.runner_asks(id, password),
             Frame::NoInput { id } => self.runner_goes_on(id),
+            Frame::Reads => self.runner_reads(),
             Frame::Wake => self.wake_reader(),
             Frame::Settle { id } => {
                 if let Some(interpreter) = &mut self.interpreter {

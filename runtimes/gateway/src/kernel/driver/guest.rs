@@ -19,7 +19,7 @@ impl Driver {
         Some((since + PATIENCE).max(Instant::now() + LOOK))
     }
 
-    /// Has a guest stay for which there is room by now, and go if nobody comes for it while others wait.
+    /// Has a guest stay for which there is room by now, and go if no one comes for it while others wait.
     pub(super) fn make_way(&mut self) {
         let mut state = self.shared.lock();
         let coming = self.interpreter.as_mut().and_then(Interpreter::room);

@@ -95,6 +95,7 @@ impl Driver {
             } else {
                 InputRequest::Fifo
             };
+            self.noticed = self.asked.is_none();
             self.ask(request, waiting.echo);
         }
     }
@@ -128,6 +129,33 @@ impl Driver {
             Some(_) => {}
             None => self.ask_next(),
         }
+    }
+
+    /// The runner says that it is about to wait for the input, which is so noticed at once, with all output before.
+    pub(super) fn runner_reads(&mut self) {
+        // This wait has been asked about already, and may be over. If it is another one, that is noticed as well.
+        if std::mem::take(&mut self.noticed) {
+            return;
+        }
+        let is_interrupted = self
+            .run
+            .as_ref()
+            .is_none_or(|run| run.interrupted.is_some());
+        if is_interrupted || self.asked.is_some() || !self.input.is_empty() {
+            return;
+        }
+        let request = match self.client_looks() {
+            true => {
+                self.input_poll = InputPoll::slow();
+                InputRequest::Poll {
+                    missed: 0,
+                    echo: Echo::All,
+                    glances: false,
+                }
+            }
+            false => InputRequest::Fifo,
+        };
+        self.ask(request, Echo::All);
     }
 
     /// The runner does not wait for an answer any more.

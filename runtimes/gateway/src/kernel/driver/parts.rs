@@ -48,6 +48,8 @@ pub(crate) struct Driver {
     pub(super) asked: Option<InputRequest>,
     /// Whether a program went on without the input that it had asked the client for: that is typed ahead for the next one.
     pub(super) withdrawn: bool,
+    /// Whether a wait was noticed of which the runner's word may still come: another process passes that on in some languages.
+    pub(super) noticed: bool,
     pub(super) completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
     pub(super) next_completion: u64,
     pub(super) next_process: u64,
@@ -159,6 +161,7 @@ impl Driver {
             requests: Vec::new(),
             asked: None,
             withdrawn: false,
+            noticed: false,
             completions: Vec::new(),
             next_completion: 0,
             next_process: 0,

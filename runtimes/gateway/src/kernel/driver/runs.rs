@@ -39,6 +39,7 @@ impl Driver {
         self.requests.clear();
         self.asked = None;
         self.withdrawn = false;
+        self.noticed = false;
         self.input_poll = InputPoll::new();
         let usual_limit = self.shared.lock().exec_timeout;
         let time_limit = circumstances.time_limit.unwrap_or(usual_limit);
@@ -351,10 +352,9 @@ impl Driver {
                     ),
                 }
             };
-            self.shared
-                .lock()
-                .sink()
-                .push_text(Stream::Stderr, &message);
+            let mut state = self.shared.lock();
+            state.lost_while_idle |= !in_run;
+            state.sink().push_text(Stream::Stderr, &message);
         }
         if let Some(limit) = time_limit.filter(|_| timed_out) {
             self.end(Ending::TimedOut {
@@ -424,6 +424,8 @@ impl Driver {
     /// Ends the run, if there is one, as failed.
     pub(super) fn forget_run(&mut self, reason: &str) {
         self.fail_completions();
+        // Who has restarted it knows.
+        self.shared.lock().lost_while_idle = false;
         if self.run.is_some() {
             self.end(Ending::Failed(reason.to_owned()));
         }

@@ -12,8 +12,13 @@ use crate::kernel::run::StepKind;
 use crate::kernel::state::Ending;
 use crate::kernel::sweep::sweep;
 
-/// How long an interpreter has to end what runs by itself, where it can.
-const CHANCE: Duration = Duration::from_millis(30);
+/// How long an interpreter has to end what runs by itself, where it can. On a busy machine that takes a while, and a program that
+/// handles interrupts is not to get a second one.
+const CHANCE: Duration = Duration::from_millis(200);
+
+/// How long after an interrupt of a snippet another one is the same: some interpreters take one at a time, and it may have ended
+/// the snippet already.
+const SAME: Duration = Duration::from_millis(50);
 
 /// How long after an interrupt a process has executed its program.
 const EXECUTED: Duration = Duration::from_millis(100);
@@ -48,7 +53,7 @@ impl Driver {
         }
         if let Some(run) = &mut self.run
             && run.signal_at.take_if(|at| now >= *at).is_some()
-            && let Some(interpreter) = &self.interpreter
+            && let Some(interpreter) = &mut self.interpreter
         {
             if !interpreter.is_up() {
                 run.signal_at = Some(now + CHANCE);
@@ -105,11 +110,17 @@ impl Driver {
     /// Kills everything, as the kernel exceeded a limit. A run ends when its process has.
     pub(super) async fn kill_for_limit(&mut self, limit: Exceeded, message: &str) {
         self.note_shared_files().await;
-        let message = format!("{message}\n");
-        self.shared
-            .lock()
-            .sink()
-            .push_text(Stream::Stderr, &message);
+        let is_idle = self.run.is_none() && self.interpreter.is_some();
+        let message = match is_idle {
+            // Nothing else would tell the next snippet.
+            true => format!("{message} while nothing ran; restarted: variables are lost\n"),
+            false => format!("{message}\n"),
+        };
+        {
+            let mut state = self.shared.lock();
+            state.lost_while_idle |= is_idle;
+            state.sink().push_text(Stream::Stderr, &message);
+        }
         if let Some(step) = &mut self.step {
             step.process.kill_group();
         }
@@ -162,7 +173,7 @@ impl Driver {
     /// Sends what runs the signal that Ctrl-C sends on a terminal.
     pub(super) fn interrupt(&mut self) {
         let Some(run) = &mut self.run else { return };
-        match (&self.step, &mut self.interpreter) {
+        match (&mut self.step, &mut self.interpreter) {
             (Some(step), _) => {
                 run.missed = before_signal(step.process.id());
                 step.process.interrupt();
@@ -173,6 +184,7 @@ impl Driver {
             (None, Some(interpreter)) if run.steps.is_none() && !interpreter.is_up() => {
                 run.signal_at = Some(Instant::now() + CHANCE);
             }
+            (None, Some(_)) if run.interrupted.is_some_and(|at| at.elapsed() < SAME) => {}
             (None, Some(interpreter)) if run.steps.is_none() => {
                 run.missed = before_signal(interpreter.id());
                 let now = Instant::now();

@@ -143,7 +143,7 @@ impl Hub {
         &self.directory
     }
 
-    /// Whether somebody is there.
+    /// Whether someone is there.
     pub(crate) fn has_clients(&self) -> bool {
         !self.screen().clients.is_empty()
     }

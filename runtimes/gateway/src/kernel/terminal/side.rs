@@ -34,7 +34,7 @@ impl Side {
             match ready.try_io(write) {
                 Ok(written) => bytes = &bytes[written?..],
                 // When the programs have left the terminal, it always seems to be writable, and takes nothing. Whoever waits beside
-                // this has to get its turn, or nobody notices the end.
+                // this has to get its turn, or no one notices the end.
                 Err(_) => tokio::task::yield_now().await,
             }
         }

@@ -197,7 +197,7 @@ fn another_run_waits_for_the_one_before_it() {
         &json!({"mode": "query", "code": "echo old; sleep 1", "runId": null}),
     );
     assert_eq!(first["status"], "continued");
-    // Nobody continues the first one, and its output is not the second one's.
+    // No one continues the first one, and its output is not the second one's.
     let second = client.run("queue", "echo new");
     assert_eq!(
         (text(&second, "stdout").as_str(), &second["status"]),

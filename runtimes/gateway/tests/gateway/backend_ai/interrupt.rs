@@ -1,8 +1,11 @@
 //! Interrupts end what a snippet does, and keep what it has made, in every language that can.
 
-use std::time::Instant;
+use std::fs;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
+use sorna_core::{KernelId, Restart};
 use sorna_test_tools::need;
 
 use super::client::{Client, PATIENCE, gateway, text};
@@ -13,6 +16,8 @@ struct Language {
     tool: &'static str,
     set: &'static str,
     show: &'static str,
+    /// Shows the ID of the interpreter's process, and the namespace in which it has that ID.
+    id: &'static str,
     long: &'static [&'static str],
     /// Waits for input.
     ask: &'static str,
@@ -26,6 +31,7 @@ const LANGUAGES: &[Language] = &[
         tool: "python3",
         set: "x = 1",
         show: "print(x)",
+        id: "import os; print(os.getpid(), os.readlink('/proc/self/ns/pid'))",
         long: &[
             "print('begun')\nwhile True: pass\nprint('never')",
             "import time; print('begun'); time.sleep(1000); print('never')",
@@ -39,6 +45,7 @@ const LANGUAGES: &[Language] = &[
         tool: "bash",
         set: "x=1; f() { while :; do :; done; echo never; }; g() { for i in 1 2; do f; done; echo never; }",
         show: "echo $x",
+        id: "echo $$ $(readlink /proc/$$/ns/pid)",
         long: &[
             "echo begun; for i in 1 2; do while :; do sleep 0.1; done; done; echo never",
             "echo begun; g; echo never",
@@ -54,6 +61,7 @@ const LANGUAGES: &[Language] = &[
         tool: "perl",
         set: "my $x = 1",
         show: "print $x",
+        id: "print $$, ' ', readlink('/proc/self/ns/pid')",
         long: &[
             "print \"begun\\n\"; while (1) { } print 'never'",
             "print \"begun\\n\"; sleep 1000; print 'never'",
@@ -66,6 +74,7 @@ const LANGUAGES: &[Language] = &[
         tool: "ruby",
         set: "x = 1",
         show: "puts x",
+        id: "puts [Process.pid, File.readlink('/proc/self/ns/pid')].join(' ')",
         long: &[
             "puts 'begun'; loop { }; puts 'never'",
             "puts 'begun'; sleep 1000; puts 'never'",
@@ -79,6 +88,7 @@ const LANGUAGES: &[Language] = &[
         tool: "node",
         set: "let x = 1",
         show: "console.log(x)",
+        id: "console.log(process.pid, require('fs').readlinkSync('/proc/self/ns/pid'))",
         long: &[
             "console.log('begun'); while (true) {} console.log('never')",
             "console.log('begun'); setTimeout(() => console.log('never'), 1e6)",
@@ -106,6 +116,7 @@ const LANGUAGES: &[Language] = &[
         tool: "lua",
         set: "x = 1",
         show: "print(x)",
+        id: "print(io.open('/proc/self/stat'):read('*l'):match('^%d+'), io.popen('readlink /proc/self/ns/pid'):read())",
         long: &[
             "print('begun') while true do end print('never')",
             "print('begun') os.execute('sleep 1000') print('never')",
@@ -118,6 +129,7 @@ const LANGUAGES: &[Language] = &[
         tool: "php",
         set: "$x = 1;",
         show: "echo $x;",
+        id: "echo getmypid(), ' ', readlink('/proc/self/ns/pid');",
         long: &[
             "echo \"begun\\n\"; while (true); echo 'never';",
             "echo \"begun\\n\"; sleep(1000); echo 'never';",
@@ -130,6 +142,7 @@ const LANGUAGES: &[Language] = &[
         tool: "R",
         set: "x <- 1",
         show: "cat(x)",
+        id: "cat(Sys.getpid(), Sys.readlink('/proc/self/ns/pid'))",
         long: &[
             "cat('begun\\n'); repeat {}; cat('never')",
             "cat('begun\\n'); Sys.sleep(1000); cat('never')",
@@ -178,6 +191,64 @@ fn what_prints_without_end_is_interrupted_again_and_again_and_variables_are_kept
     });
 }
 
+#[test]
+fn an_interrupt_that_comes_after_the_end_of_a_snippet_is_not_for_the_next() {
+    each(|client, session, language| {
+        let id = text(&client.run(session, language.id), "stdout");
+        let group = rustix::process::getpgid(Some(process(&id))).expect("a process");
+        // As the gateway sends them while it does not know yet that the snippet has ended. A second one ends lua, which takes one
+        // until the next snippet.
+        let (signal, most) = match language.name {
+            "nodejs" => (Signal::URG, 3),
+            "lua" => (Signal::INT, 1),
+            _ => (Signal::INT, 3),
+        };
+        for signals in [1, 2, 1, 3] {
+            for _ in 0..most.min(signals) {
+                rustix::process::kill_process_group(group, signal).expect("a group");
+            }
+            let next = client.run(session, language.show);
+            let name = language.name;
+            assert_eq!(text(&next, "stdout").trim(), "1", "{name}: {next}");
+            assert_eq!(text(&next, "stderr"), "", "{name}: {next}");
+            assert_eq!(next["exitCode"], 0, "{name}: {next}");
+        }
+    });
+}
+
+#[test]
+fn the_loss_of_state_while_nothing_runs_is_told_with_the_next_snippet() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = KernelId::new(client.create("lost", "bash")).expect("an ID");
+    // On a busy machine, the next snippet may begin before the gateway sees the end, which is then its own.
+    let is_told = (0..10).any(|_| {
+        let id = text(
+            &client.run("lost", "x=1; echo $$ $(readlink /proc/$$/ns/pid)"),
+            "stdout",
+        );
+        rustix::process::kill_process(process(&id), Signal::KILL).expect("a process");
+        std::thread::sleep(Duration::from_millis(300));
+        let next = client.run("lost", "echo \"<$x>\"");
+        if next["options"] == json!({"restarted": true}) {
+            return false;
+        }
+        assert_eq!(next["options"], json!({"restartedBefore": true}), "{next}");
+        assert_eq!(text(&next, "stdout"), "<>\n");
+        true
+    });
+    assert!(is_told);
+    // Once, and not to who has restarted it.
+    assert_eq!(client.run("lost", "echo $$")["options"], Value::Null);
+    let id = text(
+        &client.run("lost", "echo $$ $(readlink /proc/$$/ns/pid)"),
+        "stdout",
+    );
+    rustix::process::kill_process(process(&id), Signal::KILL).expect("a process");
+    client.call(&Restart::new(kernel)).expect("a restart");
+    assert_eq!(client.run("lost", "echo $$")["options"], Value::Null);
+}
+
 /// Does something in a session of each language that is installed.
 fn each(act: impl Fn(&Client, &str, &Language)) {
     let gateway = gateway();
@@ -191,6 +262,24 @@ fn each(act: impl Fn(&Client, &str, &Language)) {
         client.run(&session, language.set);
         act(&client, &session, language);
     }
+}
+
+/// The process of an interpreter, by its ID and the namespace of that: both as [`Language::id`] shows them.
+fn process(shown: &str) -> Pid {
+    let (id, namespace) = shown.trim().split_once([' ', '\t']).expect("two words");
+    let is_it = |entry: &fs::DirEntry| {
+        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        // The ID in the innermost namespace comes last.
+        let own = ids.and_then(|ids| ids.split_whitespace().last());
+        let link = fs::read_link(entry.path().join("ns/pid"));
+        own == Some(id) && link.is_ok_and(|link| link.as_os_str() == namespace)
+    };
+    let processes = fs::read_dir("/proc").expect("the list of processes");
+    let entry = processes.flatten().find(is_it);
+    let entry = entry.unwrap_or_else(|| panic!("no process {shown}"));
+    let id = entry.file_name().to_str().and_then(|id| id.parse().ok());
+    id.and_then(Pid::from_raw).expect("the ID of a process")
 }
 
 /// Starts a run, and reads its output until a condition holds. Returns the last result.

@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Row] = &[
         ));
         reached
     }),
-    limit("System V shared memory that nobody has attached", |world| {
+    limit("System V shared memory that no one has attached", |world| {
         let key = world.number();
         let begin = "libc.shmat.restype = ctypes.c_void_p";
         let step = format!(

@@ -11,6 +11,10 @@
 //!    └──── Ended ◄──────┘ run ends (from any state)
 //! ```
 
+mod ending;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -19,9 +23,10 @@ use sorna_core::server::BatchSteps;
 use sorna_core::{Busy, Console, ExecutionStatus};
 use tokio::sync::Notify;
 
+pub(crate) use self::ending::Ending;
+use self::ending::Report;
 use super::backlog::Backlog;
 use super::console::{GONE, push_lost};
-use super::exceeded::Exceeded;
 use super::gathering::Gathering;
 use super::input::{Echo, Input};
 use super::log::Log;
@@ -54,28 +59,6 @@ pub(crate) enum Phase {
     Ended(Ending),
     /// The kernel was destroyed.
     Gone,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Finished {
-        exit_code: i32,
-        /// The step that ended a batch.
-        step: Option<StepKind>,
-        /// Whether the interpreter ended with the run, and its state is lost.
-        restarted: bool,
-        /// The limit for which it was killed.
-        exceeded: Option<Exceeded>,
-    },
-    /// It has taken longer than this limit.
-    TimedOut {
-        limit: Duration,
-        /// Whether the interpreter was killed, and its state is lost.
-        restarted: bool,
-    },
-    /// The run was stopped, for the reason given.
-    Failed(String),
 }
 
 /// The effect of a request on the driver.
@@ -123,7 +106,7 @@ pub(crate) struct State {
     pub(super) taken_over: Vec<String>,
     /// When a client last waited for something.
     pub(super) heard: Instant,
-    /// Whether the latest run goes on without a client if there is none.
+    /// Whether the latest run keeps running without a client if there is none.
     pub(crate) is_detached: bool,
     /// Whether it goes on when the connection of its client ends.
     pub(super) persists: bool,
@@ -145,6 +128,10 @@ pub(crate) struct State {
     pub(crate) exceeding: bool,
     /// Whether an interpreter has ended by itself.
     pub(crate) has_lost_interpreter: bool,
+    /// Whether one has ended while nothing ran, so that what the next run finds is not what the one before left.
+    pub(crate) lost_while_idle: bool,
+    /// Whether that was so before the run that is on, or was last.
+    lost_before: bool,
     /// How often all of its processes were killed.
     pub(crate) kills: u64,
     /// The shell of the terminal, which leads its own session.
@@ -201,6 +188,8 @@ impl Shared {
                 inputs_under_way: 0,
                 exceeding: false,
                 has_lost_interpreter: false,
+                lost_while_idle: false,
+                lost_before: false,
                 kills: 0,
                 terminal: None,
                 used: Instant::now(),
@@ -446,6 +435,7 @@ impl State {
         self.taken_over.clear();
         (self.is_detached, self.persists, self.client) = (false, false, None);
         self.phase = Phase::Running;
+        self.lost_before = std::mem::take(&mut self.lost_while_idle);
         self.runs += 1;
         self.began = Instant::now();
         self.record = None;
@@ -456,7 +446,7 @@ impl State {
         plan
     }
 
-    /// For how long the output of a program that goes on is to be gathered before it is sent, if there is some.
+    /// For how long the output of a program that keeps running is to be gathered before it is sent, if there is some.
     pub(crate) fn gathers(&self) -> Option<Duration> {
         let has_output = matches!(self.phase, Phase::Running) && !self.console.is_empty();
         has_output.then(|| self.gathering.time(Instant::now()))
@@ -518,7 +508,7 @@ impl State {
                 Report::new(ExecutionStatus::Continued, Value::Null)
             }
             Phase::Ended(ending) => {
-                let report = ending.report();
+                let report = ending.report(self.lost_before);
                 self.phase = Phase::Idle;
                 match report {
                     Ok(report) => report,
@@ -545,263 +535,5 @@ impl State {
             options: report.options,
             is_repeated: false,
         }))
-    }
-}
-
-/// What there is to report, apart from the console.
-struct Report {
-    status: ExecutionStatus,
-    exit_code: Option<i32>,
-    options: Value,
-}
-
-impl Report {
-    fn new(status: ExecutionStatus, options: Value) -> Self {
-        Self {
-            status,
-            exit_code: None,
-            options,
-        }
-    }
-
-    fn of_step(kind: StepKind, exit_code: i32) -> Self {
-        let status = match kind {
-            StepKind::Clean => ExecutionStatus::CleanFinished,
-            StepKind::Build | StepKind::Exec => ExecutionStatus::BuildFinished,
-        };
-        Self {
-            exit_code: Some(exit_code),
-            ..Self::new(status, json!({"exitCode": exit_code, "step": kind.name()}))
-        }
-    }
-}
-
-impl Ending {
-    fn report(&self) -> Result<Report, String> {
-        match self {
-            Self::Finished {
-                exit_code,
-                step,
-                restarted,
-                exceeded,
-            } => {
-                let mut options = json!({"exitCode": exit_code});
-                if let Some(step) = step {
-                    options["step"] = json!(step.name());
-                }
-                if *restarted {
-                    options["restarted"] = json!(true);
-                }
-                if let Some(exceeded) = exceeded {
-                    exceeded.add_to(&mut options);
-                }
-                Ok(Report {
-                    exit_code: Some(*exit_code),
-                    ..Report::new(ExecutionStatus::Finished, options)
-                })
-            }
-            Self::TimedOut { limit, restarted } => {
-                let mut options = json!({});
-                if *restarted {
-                    options["restarted"] = json!(true);
-                }
-                Exceeded::time(*limit).add_to(&mut options);
-                Ok(Report::new(ExecutionStatus::ExecTimeout, options))
-            }
-            Self::Failed(reason) => Err(reason.clone()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use sorna_core::server::ExecuteRequest;
-
-    use super::super::run::Steps;
-    use super::super::stock::Stock;
-    use super::*;
-
-    fn shared() -> Shared {
-        Shared::new(Arc::<Stock>::default().hold("key"))
-    }
-
-    fn text(text: &str) -> Input {
-        Input::Text(text.to_owned())
-    }
-
-    fn snippet() -> Option<Plan> {
-        Some(Plan::Snippet {
-            code: "code".to_owned(),
-            is_final: false,
-            echoes: false,
-        })
-    }
-
-    fn batch(exec: &str) -> Option<Plan> {
-        let body = json!({"mode": "batch", "code": "", "options": {"exec": exec}}).to_string();
-        let ExecuteRequest::Batch { steps, .. } = ExecuteRequest::parse(body.as_bytes()).unwrap()
-        else {
-            panic!("not a batch");
-        };
-        Some(Plan::Steps(Steps {
-            source: None,
-            steps: Default::default(),
-            batch: Some(steps),
-        }))
-    }
-
-    fn finished() -> Phase {
-        Phase::Ended(Ending::Finished {
-            exit_code: 3,
-            step: None,
-            restarted: false,
-            exceeded: None,
-        })
-    }
-
-    /// The status that is reported now.
-    fn status(shared: &Shared, is_due: bool) -> Option<String> {
-        let response = shared.lock().take_response(100, is_due)?;
-        Some(response.unwrap().status.as_str().to_owned())
-    }
-
-    #[test]
-    fn the_end_of_a_run_is_reported_once() {
-        let shared = shared();
-        assert!(matches!(
-            shared.lock().begin(text(""), None),
-            Ok(Intent::Continue)
-        ));
-        assert_eq!(status(&shared, false).as_deref(), Some("finished"));
-        assert!(matches!(
-            shared.lock().begin(text("code"), snippet()),
-            Ok(Intent::Start(_))
-        ));
-        assert_eq!(status(&shared, false), None);
-        assert_eq!(status(&shared, true).as_deref(), Some("continued"));
-        // Code while something runs is no continuation of it.
-        assert!(matches!(
-            shared.lock().begin(text("code"), snippet()),
-            Err(ExecuteError::Busy(_))
-        ));
-        assert!(matches!(
-            shared.lock().begin(text(""), None),
-            Ok(Intent::Continue)
-        ));
-        shared.enter(finished());
-        let response = shared.lock().take_response(100, false).unwrap().unwrap();
-        assert_eq!(response.options, json!({"exitCode": 3}));
-        assert_eq!(shared.lock().phase, Phase::Idle);
-        assert_eq!(shared.lock().runs, 1);
-    }
-
-    #[test]
-    fn a_full_console_is_reported_at_once() {
-        let shared = shared();
-        let _ = shared.lock().begin(text("code"), snippet());
-        shared.lock().console.push_stdout(&"x".repeat(100));
-        assert_eq!(status(&shared, false).as_deref(), Some("continued"));
-        assert!(shared.lock().console.is_empty());
-    }
-
-    #[test]
-    fn input_is_accepted_only_after_it_was_asked_for() {
-        let shared = shared();
-        let _ = shared.lock().begin(text("code"), snippet());
-        shared.enter(Phase::WaitingInput {
-            echo: Echo::LineEnd,
-            reported: false,
-        });
-        assert!(matches!(
-            shared.lock().begin(text("x"), snippet()),
-            Err(ExecuteError::Busy(_))
-        ));
-        let response = shared.lock().take_response(100, false).unwrap().unwrap();
-        assert_eq!(
-            response.options,
-            json!({"is_password": true, "takes_lines": true, "takes_bytes": true})
-        );
-        let intent = shared.lock().begin(text(""), None);
-        assert!(matches!(intent, Ok(Intent::Input(line)) if line == text("")));
-    }
-
-    #[test]
-    fn a_program_that_asks_while_input_is_under_way_gets_that() {
-        let shared = shared();
-        let _ = shared.lock().begin(text("code"), snippet());
-        shared.wait_for_input(Echo::All);
-        assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));
-        // The program goes on, and asks again just when its client answers.
-        shared.withdraw();
-        let intent = shared.lock().begin(text("x"), None);
-        assert!(matches!(intent, Ok(Intent::Input(_))));
-        shared.wait_for_input(Echo::All);
-        assert_eq!(status(&shared, false), None);
-        shared.passes_on_input();
-        shared.wait_for_input(Echo::All);
-        assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));
-    }
-
-    #[test]
-    fn input_that_arrives_after_the_end_is_not_run_as_code() {
-        let shared = shared();
-        let _ = shared.lock().begin(text("code"), snippet());
-        shared.enter(Phase::WaitingInput {
-            echo: Echo::All,
-            reported: false,
-        });
-        assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));
-        shared.enter(finished());
-        assert!(matches!(
-            shared.lock().begin(text("rm -r"), snippet()),
-            Ok(Intent::Continue)
-        ));
-        assert_eq!(status(&shared, false).as_deref(), Some("finished"));
-        assert!(matches!(
-            shared.lock().begin(text("code"), snippet()),
-            Ok(Intent::Start(_))
-        ));
-    }
-
-    #[test]
-    fn a_batch_continues_with_the_same_steps_and_is_not_started_again() {
-        let shared = shared();
-        assert!(matches!(
-            shared.lock().begin(text(""), batch("a")),
-            Ok(Intent::Start(_))
-        ));
-        assert_eq!(status(&shared, true).as_deref(), Some("continued"));
-        shared.enter(finished());
-        assert!(matches!(
-            shared.lock().begin(text(""), batch("a")),
-            Ok(Intent::Continue)
-        ));
-        assert_eq!(status(&shared, false).as_deref(), Some("finished"));
-        assert!(matches!(
-            shared.lock().begin(text(""), batch("a")),
-            Ok(Intent::Start(_))
-        ));
-        assert!(matches!(
-            shared.lock().begin(text(""), batch("b")),
-            Err(ExecuteError::Busy(_))
-        ));
-        // Another batch is another run, even if the end of this one was not reported.
-        assert_eq!(status(&shared, true).as_deref(), Some("continued"));
-        shared.enter(finished());
-        assert!(matches!(
-            shared.lock().begin(text(""), batch("b")),
-            Ok(Intent::Start(_))
-        ));
-    }
-
-    #[test]
-    fn a_destroyed_kernel_stays_gone() {
-        let shared = shared();
-        shared.enter(Phase::Gone);
-        shared.enter(Phase::Running);
-        let response = shared.lock().take_response(100, true).unwrap();
-        assert_eq!(response.unwrap_err(), ExecuteError::Gone);
     }
 }
