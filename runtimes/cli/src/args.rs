@@ -14,6 +14,8 @@ use crate::keep_alive::KeepAliveArgs;
 use crate::kernels::{DestroyArgs, InfoArgs, InterruptArgs, RestartArgs};
 use crate::langs::LangsArgs;
 use crate::login::{LoginArgs, LogoutArgs};
+#[cfg(feature = "mcp")]
+use crate::mcp::args::McpArgs;
 use crate::order;
 use crate::pages::args::{CompletionsArgs, ManArgs};
 use crate::repl::args::ReplArgs;
@@ -108,6 +110,8 @@ pub(crate) enum Command {
     Complete(CompleteArgs),
     #[cfg(feature = "jupyter")]
     Jupyter(JupyterArgs),
+    #[cfg(feature = "mcp")]
+    Mcp(Box<McpArgs>),
     Login(LoginArgs),
     Logout(LogoutArgs),
     Config(ConfigArgs),

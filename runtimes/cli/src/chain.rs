@@ -1,28 +1,11 @@
 //! The text of an error, with its causes.
 
-use std::error::Error as StdError;
-
-use sorna::Error;
-
-/// An error and its causes, each once.
-pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let message = cause.to_string();
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        source = cause.source();
-    }
-    text
-}
+use sorna::{Error, with_causes};
 
 /// An error and its causes, for a person: a certificate that is not trusted is explained by the name of
 /// the cause only.
 pub(crate) fn message(error: &Error) -> String {
-    readable(chain(error))
+    readable(with_causes(error))
 }
 
 /// Rustls mostly shows such a cause as a Rust value, with all its fields.

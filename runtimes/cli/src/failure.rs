@@ -2,12 +2,12 @@
 
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
-use sorna::{BuildError, Dialect, Error};
+use sorna::{BuildError, Dialect, Error, with_causes};
 use sorna_gateway::StartError;
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::chain::{chain, message};
+use crate::chain::message;
 use crate::exit::Exit;
 use crate::nearest::nearest;
 use crate::reporter::Reporter;
@@ -104,96 +104,97 @@ impl Failure {
 
     pub(crate) fn show(&self) {
         let mut reporter = Reporter::new(false);
-        match self {
+        if let Self::Request { error, .. } = self {
+            reporter.note_error(error);
+        }
+        let (message, advice) = self.words();
+        reporter.fail(message);
+        for advice in advice {
+            reporter.advice(advice);
+        }
+    }
+
+    /// What has failed, and what to do about it.
+    pub(crate) fn words(&self) -> (String, Vec<String>) {
+        let mut advice = Vec::new();
+        let message = match self {
             Self::Settings(error) => {
-                reporter.fail(chain(error));
-                if let Some(advice) = error.advice() {
-                    reporter.advice(advice);
-                }
+                advice.extend(error.advice());
+                with_causes(error)
             }
-            Self::LocalAnd(option) => {
-                reporter.fail(format_args!("--local cannot be used with {option}"))
-            }
+            Self::LocalAnd(option) => format!("--local cannot be used with {option}"),
             Self::UnknownCommand { name, known } => {
-                reporter.fail(format_args!("unknown command `{name}`"));
-                reporter.advice(match nearest(name, known.iter().map(String::as_str)) {
+                advice.push(match nearest(name, known.iter().map(String::as_str)) {
                     Some(name) => format!("Did you mean `{name}`?"),
                     None => format!("Commands: {}.", known.join(", ")),
                 });
+                format!("unknown command `{name}`")
             }
             Self::NeedsIds => {
-                reporter.fail("this command has no option -t: it takes kernels without one");
-                reporter.advice("Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; on gateways of `sorna serve` also its token, and in Backend.AI the session's name, without -t.");
+                advice.push("Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; on gateways of `sorna serve` also its token, and in Backend.AI the session's name, without -t.".to_owned());
+                "this command has no option -t: it takes kernels without one".to_owned()
             }
             Self::Proxy(error) => {
-                reporter.fail(chain(error));
-                reporter.advice("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.");
+                advice.push("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.".to_owned());
+                with_causes(error)
             }
-            Self::Request { error, advice } => {
-                reporter.note_error(error);
-                reporter.fail(message(error));
-                for advice in advice {
-                    reporter.advice(advice);
-                }
+            Self::Request {
+                error,
+                advice: known,
+            } => {
+                advice.clone_from(known);
+                message(error)
             }
             Self::Ambiguous {
                 text,
                 sessions,
                 noun,
             } => {
-                reporter.fail(format_args!("`{text}` may be one of several {noun}s"));
-                for session in sessions {
-                    reporter.advice(session);
-                }
+                advice.clone_from(sessions);
+                format!("`{text}` may be one of several {noun}s")
             }
             Self::NoSession {
                 text,
                 endpoint,
                 reason,
             } => {
-                reporter.fail(format_args!(
-                    "no session has a name or ID that is or starts with `{text}`"
-                ));
-                if let Some(reason) = reason {
-                    reporter.advice(format_args!("There was one: {reason}."));
-                }
-                reporter.advice(format_args!(
+                let ended = reason.as_ref();
+                advice.extend(ended.map(|reason| format!("There was one: {reason}.")));
+                advice.push(format!(
                     "`sorna ps` lists your sessions that have not ended. The endpoint is {endpoint}."
                 ));
+                format!("no session has a name or ID that is or starts with `{text}`")
             }
             Self::NotBackendAi { endpoint } => {
-                reporter.fail(format_args!(
-                    "{endpoint} speaks Sorna v2, and not Backend.AI"
-                ));
-                reporter.advice("Check the endpoint, or use --api auto or --api sorna.");
+                advice.push("Check the endpoint, or use --api auto or --api sorna.".to_owned());
+                format!("{endpoint} speaks Sorna v2, and not Backend.AI")
             }
             Self::Argument(error) => {
-                reporter.fail(error);
-                if let Some(advice) = build_advice(error) {
-                    reporter.advice(advice);
-                }
+                advice.extend(build_advice(error).map(str::to_owned));
+                error.to_string()
             }
             Self::Files(error) => {
-                reporter.fail(chain(error));
                 if let FilesError::Empty(path) = error
                     && !is_empty_directory(path)
                 {
-                    reporter.advice(
-                        "With --no-ignore, files that are hidden or ignored are uploaded, too.",
+                    advice.push(
+                        "With --no-ignore, files that are hidden or ignored are uploaded, too."
+                            .to_owned(),
                     );
                 }
+                with_causes(error)
             }
-            Self::Gateway(error) => {
-                reporter.fail(format!("cannot start the gateway: {}", chain(error)))
+            Self::Gateway(error) => format!("cannot start the gateway: {}", with_causes(error)),
+            Self::Usage {
+                message,
+                advice: known,
+            } => {
+                advice.extend(known.as_deref().map(str::to_owned));
+                message.clone()
             }
-            Self::Usage { message, advice } => {
-                reporter.fail(message);
-                if let Some(advice) = advice {
-                    reporter.advice(advice);
-                }
-            }
-            Self::System(what, error) => reporter.fail(format!("{what}: {error}")),
-        }
+            Self::System(what, error) => format!("{what}: {error}"),
+        };
+        (message, advice)
     }
 }
 

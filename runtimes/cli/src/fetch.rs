@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use sorna::blocking::Kernel;
 use sorna::files::Saver;
 use sorna::protocol::Download;
-use sorna::{Error, FilesUnavailable, TransportError, Unavailable, UnpackEvent};
+use sorna::{Error, FilesUnavailable, TransportError, Unavailable, UnpackEvent, with_causes};
 
-use crate::chain::chain;
 use crate::failure::Failure;
 use crate::harmless::safe;
 use crate::lock::lock;
@@ -154,7 +153,7 @@ impl Fetch {
     }
 
     fn note_unwritten(&mut self, error: &TransportError) {
-        let text = safe(&chain(error));
+        let text = safe(&with_causes(error));
         if !self.unwritten.contains(&text) {
             self.unwritten.push(text);
         }

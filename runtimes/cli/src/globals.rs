@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use colorchoice_clap::Color;
-use sorna::{Exchange, Observer};
+use sorna::{Exchange, Observer, with_causes};
 
-use crate::chain::chain;
 use crate::reporter::Reporter;
 use crate::settings::Api;
 use crate::values;
@@ -41,6 +40,10 @@ pub(crate) struct Globals {
 
     #[command(flatten)]
     pub(crate) color: Color,
+
+    /// Whether a profile that is named on the command line comes before the environment, too.
+    #[arg(skip)]
+    pub(crate) is_profile_first: bool,
 }
 
 /// The heading of the options about gateways in the help.
@@ -65,7 +68,7 @@ impl Globals {
 fn log(exchange: &Exchange<'_>) {
     let outcome = match exchange.outcome {
         Ok((status, _)) => status.as_u16().to_string(),
-        Err(error) => format!("no response ({})", chain(error)),
+        Err(error) => format!("no response ({})", with_causes(error)),
     };
     Reporter::new(false).info(format_args!(
         "{} {}: {outcome}, attempt {}, {} ms",

@@ -1,8 +1,8 @@
 //! Running on this machine: the options of `--local`.
 
-#[cfg(feature = "jupyter")]
+#[cfg(any(feature = "jupyter", feature = "mcp"))]
 use std::ffi::OsString;
-#[cfg(feature = "jupyter")]
+#[cfg(any(feature = "jupyter", feature = "mcp"))]
 use std::path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,7 +41,7 @@ const UNCONNECTED: &[&str] = &[
 const LONGEST: usize = 36;
 
 /// Where to run, if that is this machine.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "On this machine")]
 pub(crate) struct LocalArgs {
     /// Run on this machine, on a gateway started for this command only.
@@ -81,6 +81,17 @@ pub(crate) struct LocalArgs {
 impl LocalArgs {
     /// The configuration of the gateway; `None` without `--local`.
     pub(crate) fn config(&self) -> Result<Option<GatewayConfig>, Failure> {
+        self.config_requiring(self.require_isolation)
+    }
+
+    /// The same for programs whose code no person has read: a machine that cannot isolate them as well as usual is an error, unless
+    /// less is asked for.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn config_for_agents(&self) -> Result<Option<GatewayConfig>, Failure> {
+        self.config_requiring(self.require_isolation || self.isolation.is_none())
+    }
+
+    fn config_requiring(&self, is_asked_for: bool) -> Result<Option<GatewayConfig>, Failure> {
         if !self.local {
             return match self.option() {
                 Some(option) => Err(Failure::usage(format!(
@@ -94,7 +105,7 @@ impl LocalArgs {
         let level = self
             .isolation
             .map_or_else(IsolationLevel::default, Into::into);
-        let is_required = isolation::is_required(level, self.network, self.require_isolation)?;
+        let is_required = isolation::is_required(level, self.network, is_asked_for)?;
         let mut config = plain()
             .with_isolation(level)
             .with_require_isolation(is_required)
@@ -108,8 +119,26 @@ impl LocalArgs {
         Ok(Some(boxes::provide(config)))
     }
 
-    /// The options as words, with paths that hold from anywhere.
+    /// The name of the virtual environment, for people.
     #[cfg(feature = "jupyter")]
+    pub(crate) fn environment(&self) -> Option<String> {
+        self.search_path.environment()
+    }
+
+    /// What programs can read besides what they usually can.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn readable(&self) -> Vec<PathBuf> {
+        absolute(&self.allow_read)
+    }
+
+    /// What they can read and change.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn writable(&self) -> Vec<PathBuf> {
+        absolute(&self.allow_write)
+    }
+
+    /// The options as words, with paths that hold from anywhere.
+    #[cfg(any(feature = "jupyter", feature = "mcp"))]
     pub(crate) fn words(&self) -> Vec<OsString> {
         use clap::ValueEnum as _;
 
@@ -129,8 +158,7 @@ impl LocalArgs {
             ("--allow-write", &self.allow_write),
         ];
         for (option, places) in places {
-            for place in places {
-                let place = path::absolute(place).unwrap_or_else(|_| place.clone());
+            for place in absolute(places) {
                 words.extend([option.into(), place.into_os_string()]);
             }
         }
@@ -179,6 +207,13 @@ impl LocalArgs {
             "{has}: {reason}. Use --isolation {accept} to accept that, or --require-isolation to refuse it."
         ))
     }
+}
+
+/// These paths, so that they hold from anywhere.
+#[cfg(any(feature = "jupyter", feature = "mcp"))]
+fn absolute(places: &[PathBuf]) -> Vec<PathBuf> {
+    let absolute = |place: &PathBuf| path::absolute(place).unwrap_or_else(|_| place.clone());
+    places.iter().map(absolute).collect()
 }
 
 /// The configuration of a gateway for one user's own programs.

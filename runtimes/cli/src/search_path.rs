@@ -10,7 +10,7 @@ use sorna_gateway::GatewayConfig;
 use crate::failure::Failure;
 
 /// Where to look for programs.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SearchPathArgs {
     /// Where to look for interpreters, compilers and other programs, in place of PATH: directories joined by colons.
     #[arg(long, value_name = "DIRS")]
@@ -28,12 +28,32 @@ impl SearchPathArgs {
         path.or(self.venv.as_ref().map(|_| "--venv"))
     }
 
-    /// The options as words, with paths that hold from anywhere.
+    /// The name of the virtual environment, for people: that of its directory, or of the one above if all are named alike.
     #[cfg(feature = "jupyter")]
+    pub(crate) fn environment(&self) -> Option<String> {
+        let venv = self.venv.as_ref()?;
+        let venv = path::absolute(venv).unwrap_or_else(|_| venv.clone());
+        let names = venv.iter().rev().map(|name| name.to_string_lossy());
+        let names: Vec<_> = names.take(2).collect();
+        Some(match names.as_slice() {
+            [own, above] if matches!(&**own, "venv" | ".venv" | "env" | ".env") => {
+                format!("{above}/{own}")
+            }
+            [own, ..] => own.to_string(),
+            [] => return None,
+        })
+    }
+
+    /// The options as words, with paths that hold from anywhere.
+    #[cfg(any(feature = "jupyter", feature = "mcp"))]
     pub(crate) fn words(&self) -> Vec<OsString> {
         let mut words = Vec::new();
         if let Some(path) = &self.path {
-            words.extend(["--path".into(), path.clone()]);
+            let parts = env::split_paths(path).filter(|it| !it.as_os_str().is_empty());
+            let parts = parts.map(|it| path::absolute(&it).unwrap_or(it));
+            // A current directory with a colon in its name cannot be a part.
+            let path = env::join_paths(parts).unwrap_or_else(|_| path.clone());
+            words.extend(["--path".into(), path]);
         }
         if let Some(venv) = &self.venv {
             let venv = path::absolute(venv).unwrap_or_else(|_| venv.clone());
@@ -60,6 +80,15 @@ impl SearchPathArgs {
                 .with_advice("Make one with `python3 -m venv DIR`."));
             }
             directories.push(bin);
+        }
+        if let Some(given) = &self.path
+            && !env::split_paths(given).any(|directory| directory.is_dir())
+        {
+            return Err(Failure::usage(format!(
+                "--path {}: none of these directories exists",
+                given.display()
+            ))
+            .with_advice("Name directories that have programs, such as --path /usr/bin:/bin."));
         }
         directories.extend(env::split_paths(&path));
         // Kernels have another current directory.

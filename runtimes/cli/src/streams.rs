@@ -2,9 +2,11 @@
 //! terminal takes nothing more.
 //!
 //! Once [`start`] was called, a separate thread for each does the writing, and [`write`] waits for it: if the command is
-//! stopped, for no longer than [`PATIENCE`]. What one of them does not take is no reason not to write to the other.
+//! stopped, for no longer than [`PATIENCE`]. What one of them does not take is no reason not to write to the other. What can be
+//! written without waiting is written at once, without the thread.
 
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
@@ -70,9 +72,52 @@ pub(crate) fn start(is_stopped: fn() -> bool) -> io::Result<()> {
 pub(crate) fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
     match stream.writer().get() {
         _ if bytes.is_empty() => Ok(()),
-        Some(writer) => lock(writer).write(bytes),
+        Some(writer) => lock(writer).write(stream, bytes),
         None => stream.write(bytes),
     }
+}
+
+/// Writes as much as can be written without waiting, which may be nothing. Pipes and the null device can tell; terminals and
+/// some file systems cannot.
+#[cfg(target_os = "linux")]
+fn write_at_once(stream: Stream, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::io::{Errno, ReadWriteFlags, pwritev2};
+
+    /// Where the file is, as for a usual write.
+    const HERE: u64 = u64::MAX;
+
+    let file = match stream {
+        Stream::Stdout => rustix::stdio::stdout(),
+        Stream::Stderr => rustix::stdio::stderr(),
+    };
+    let written = pwritev2(
+        file,
+        &[io::IoSlice::new(bytes)],
+        HERE,
+        ReadWriteFlags::NOWAIT,
+    );
+    match written {
+        // The reader has closed its end of the pipe.
+        Err(Errno::PIPE) => Err(Errno::PIPE.into()),
+        // Whatever else is in the way, a usual write says.
+        written => Ok(written.unwrap_or(0)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_at_once(_: Stream, _: &[u8]) -> io::Result<usize> {
+    Ok(0)
+}
+
+/// Writes lines for a shell to evaluate to standard output, which is closed then, so that a command substitution ends while the
+/// command goes on in the background.
+pub(crate) fn announce(lines: &[u8]) -> io::Result<()> {
+    write(Stream::Stdout, lines)?;
+    if !io::stdout().is_terminal() {
+        let nothing: File = OpenOptions::new().write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdout(&nothing)?;
+    }
+    Ok(())
 }
 
 impl Writer {
@@ -97,9 +142,16 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let not_read = || io::Error::new(io::ErrorKind::TimedOut, "it is not read");
-        if self.is_stuck || self.to.send(bytes.to_vec()).is_err() {
+        if self.is_stuck {
+            return Err(not_read());
+        }
+        let rest = bytes.get(write_at_once(stream, bytes)?..);
+        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
+            return Ok(());
+        };
+        if self.to.send(rest.to_vec()).is_err() {
             return Err(not_read());
         }
         let mut stopped: Option<Instant> = None;

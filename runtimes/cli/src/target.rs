@@ -23,7 +23,7 @@ pub(crate) struct Target {
     pub(crate) api: Api,
     gateway: LocalGateway,
     contact: Contact,
-    #[cfg(feature = "jupyter")]
+    #[cfg(any(feature = "jupyter", feature = "mcp"))]
     options: ClientOptions,
 }
 
@@ -119,7 +119,7 @@ impl Target {
         let options = options.with_client_name(client_name());
         let options = change(options.with_observer(contact.observer(globals.observer())));
         Ok(Self {
-            #[cfg(feature = "jupyter")]
+            #[cfg(any(feature = "jupyter", feature = "mcp"))]
             options: options.clone(),
             client: Client::with_options(config, options),
             api: settings.api.value,
@@ -133,7 +133,7 @@ impl Target {
     #[cfg(test)]
     pub(crate) fn of(config: sorna::Config) -> Self {
         Self {
-            #[cfg(feature = "jupyter")]
+            #[cfg(any(feature = "jupyter", feature = "mcp"))]
             options: ClientOptions::new(),
             client: Client::new(config),
             api: Api::Auto,
@@ -158,7 +158,7 @@ impl Target {
             .with_client_name(client_name())
             .with_observer(contact.observer(globals.observer()));
         Ok(Self {
-            #[cfg(feature = "jupyter")]
+            #[cfg(any(feature = "jupyter", feature = "mcp"))]
             options: options.clone(),
             client: Client::with_options(config_of(&gateway, api), options),
             api,
@@ -169,7 +169,7 @@ impl Target {
     }
 
     /// A client of the same gateway that does not block.
-    #[cfg(feature = "jupyter")]
+    #[cfg(any(feature = "jupyter", feature = "mcp"))]
     pub(crate) fn concurrent(&self) -> sorna::tokio::Client {
         let config = self.client.config().clone();
         sorna::tokio::Client::with_options(config, self.options.clone())

@@ -38,6 +38,15 @@ pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, String> {
     number.map_err(|_| "expected a whole number that is not negative, such as 100".to_owned())
 }
 
+/// How many there may be, of what is of no use without any.
+#[cfg(feature = "mcp")]
+pub(crate) fn count<T: FromStr + Default + PartialEq>(text: &str) -> Result<T, String> {
+    match number(text) {
+        Ok(number) if number == T::default() => Err("expected 1 or more".to_owned()),
+        number => number,
+    }
+}
+
 /// A time to wait: a number is one of seconds.
 pub(crate) fn wait(text: &str) -> Result<Duration, String> {
     match text.parse() {

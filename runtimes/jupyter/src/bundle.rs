@@ -8,7 +8,8 @@ use sorna_core::Media;
 /// The media type of plain text, which every bundle should have: some clients show nothing else.
 pub const TEXT: &str = "text/plain";
 
-/// A bundle of these forms. Without a form that is text, one says what the others are.
+/// A bundle of these forms. Without a form that is text, one says what the others are. Forms whose JSON cannot be read are left
+/// out.
 #[must_use]
 pub fn bundle<'m>(forms: impl IntoIterator<Item = &'m Media<'m>>) -> Map<String, Value> {
     let mut bundle = Map::new();
@@ -16,7 +17,9 @@ pub fn bundle<'m>(forms: impl IntoIterator<Item = &'m Media<'m>>) -> Map<String,
     for form in forms {
         let media_type = plain(form.media_type());
         first.get_or_insert_with(|| media_type.to_owned());
-        bundle.insert(media_type.to_owned(), content(media_type, form));
+        if let Some(content) = content(media_type, form) {
+            bundle.insert(media_type.to_owned(), content);
+        }
     }
     if let Some(first) = first
         && !bundle.contains_key(TEXT)
@@ -32,28 +35,30 @@ fn plain(media_type: &str) -> &str {
 }
 
 /// Text and XML as text, JSON as a value, the rest in Base64.
-fn content(media_type: &str, form: &Media<'_>) -> Value {
+fn content(media_type: &str, form: &Media<'_>) -> Option<Value> {
     if is_json(media_type) {
-        let bytes = form.bytes();
-        let value = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        return value.unwrap_or_else(|| Value::String(form.content().to_owned()));
+        return serde_json::from_slice(&form.bytes()?).ok();
     }
-    if is_text(media_type) {
-        return match form.bytes() {
-            Some(bytes) if form.content().starts_with("data:") => {
-                Value::String(String::from_utf8_lossy(&bytes).into_owned())
-            }
-            _ => Value::String(form.content().to_owned()),
-        };
-    }
+    let text = match form.bytes() {
+        Some(bytes) if is_text(media_type) && form.content().starts_with("data:") => {
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        _ if is_text(media_type) => form.content().to_owned(),
+        _ => encoded(form),
+    };
+    Some(Value::String(text))
+}
+
+/// In Base64.
+fn encoded(form: &Media<'_>) -> String {
     let encoded = form.content().strip_prefix("data:");
     let encoded = encoded.and_then(|rest| rest.split_once(";base64,"));
-    Value::String(match (encoded, form.bytes()) {
+    match (encoded, form.bytes()) {
         // As it is: pictures are large.
         (Some((_, encoded)), _) => encoded.to_owned(),
         (None, Some(bytes)) => STANDARD.encode(bytes),
         (None, None) => form.content().to_owned(),
-    })
+    }
 }
 
 fn is_json(media_type: &str) -> bool {
@@ -121,8 +126,16 @@ mod tests {
     }
 
     #[test]
-    fn json_that_is_none_stays_text() {
-        let text = of(&[("application/json", "{")]);
-        assert_eq!(text["application/json"], json!("{"));
+    fn json_that_is_none_is_left_out() {
+        let url = "data:application/json;base64,TmFO";
+        for content in ["{", "NaN", url, "data:application/json,x"] {
+            let forms = [("application/json", content), ("text/plain", "x")];
+            assert_eq!(of(&forms), json!({"text/plain": "x"}), "{content}");
+        }
+        let alone = of(&[("application/vnd.plotly.v1+json", url)]);
+        assert_eq!(
+            alone,
+            json!({"text/plain": "<application/vnd.plotly.v1+json>"})
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! One cell: makes Jupyter's messages of what its execution does.
 
+mod ended;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -8,12 +10,13 @@ use sorna_core::{Console, ExecutionResult, Media, Record, ValueForms};
 
 use crate::bundle::{TEXT, bundle};
 use crate::language::Language;
-use crate::traceback::{Failure, Family, Found, telling};
+use crate::traceback::{Failure, Family, Found, begins_within, telling};
+use ended::{LOST, killed, limited};
 
 /// The longest that text on standard error is kept back for the end of the cell, of which it may be the error.
 const MOST_HELD: usize = 256 * 1024;
 /// How long a line without its end is kept back, since it may be the prompt of a request for input, which comes with it.
-const PROMPT: Duration = Duration::from_millis(5);
+const PROMPT: Duration = Duration::from_millis(40);
 /// How long text on standard error is kept back: too short to be seen.
 const TEXT_HELD: Duration = Duration::from_millis(40);
 /// How long something is that looks like an error, whose end may be a round trip to the gateway away.
@@ -108,8 +111,15 @@ pub struct Cell {
     has_shown: Option<Failure>,
     /// What was shown of a failure that has no traceback.
     telling: String,
+    /// The exception that has ended it, as the interpreter itself has told.
+    told: Option<Failure>,
+    /// How much of the held text was written before that was told, in bytes.
+    told_at: usize,
     is_interrupted: bool,
     value: Option<String>,
+    /// Whether the interpreter tells where a prompt begins, and whether it has, of the next one.
+    tells_prompts: bool,
+    is_prompt: bool,
 }
 
 impl Cell {
@@ -123,9 +133,20 @@ impl Cell {
             since: None,
             has_shown: None,
             telling: String::new(),
+            told: None,
+            told_at: 0,
             is_interrupted: false,
             value: None,
+            tells_prompts: false,
+            is_prompt: false,
         }
+    }
+
+    /// With an interpreter that tells where a prompt begins, if it is one of Python or R: what was printed before that is output.
+    #[must_use]
+    pub fn with_told_prompts(mut self) -> Self {
+        self.tells_prompts = matches!(self.family, Family::Python | Family::R);
+        self
     }
 
     /// Notes that the user interrupts it.
@@ -169,8 +190,22 @@ impl Cell {
                 }
                 Record::Html(text) => display(&[Media::new("text/html", text)]),
                 Record::Media(media) => display(&[media]),
-                Record::Value(value) if value.display().is_some() => displayed(&value),
                 Record::Value(value) => {
+                    if let Some(about) = value.display() {
+                        let about = serde_json::from_str(about).unwrap_or_default();
+                        if let Some(error) = told(&about) {
+                            self.told = Some(error);
+                            self.told_at = self.held.len();
+                            continue;
+                        }
+                        outputs.extend(self.release());
+                        if about["prompt"] == Value::Bool(true) {
+                            self.is_prompt = true;
+                        } else {
+                            outputs.push(displayed(&value, &about));
+                        }
+                        continue;
+                    }
                     self.value = value.text().map(str::to_owned);
                     let (data, metadata) = parts(&value);
                     Output::Value { data, metadata }
@@ -211,6 +246,11 @@ impl Cell {
             outputs.extend(self.release());
         }
         self.held.push_str(text);
+        if let Some(at) = begins_within(self.family, &self.held) {
+            let traceback = self.held.split_off(at);
+            outputs.extend(self.release());
+            self.held = traceback;
+        }
         if self.held.len() > MOST_HELD {
             outputs.extend(self.release());
         }
@@ -220,14 +260,23 @@ impl Cell {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let since = self.since?;
-        let patience = if self.held.is_empty() {
+        let patience = if self.is_prompt {
+            // The request follows.
+            ERROR_HELD
+        } else if self.held.is_empty() {
             PROMPT
-        } else if self.held.lines().any(|line| self.family.begins(line)) {
+        } else if self.held.lines().any(|line| self.family.begins(line)) || self.ends_interrupted()
+        {
             ERROR_HELD
         } else {
             TEXT_HELD
         };
         Some(since + patience)
+    }
+
+    /// Whether the last that was written is what an interrupt leaves, as most interpreters here say it. The end follows.
+    fn ends_interrupted(&self) -> bool {
+        self.is_interrupted && self.held.lines().last() == Some("Interrupted")
     }
 
     /// Gives out the text that is kept back: it is not the end.
@@ -240,6 +289,7 @@ impl Cell {
             return None;
         }
         let text = std::mem::take(&mut self.held);
+        self.told_at = 0;
         self.has_shown = self.family.find(&text).map(|found| found.failure);
         // The first that a compiler says, and it may say that in several pieces.
         if self.family == Family::Other && !self.telling.contains("error") {
@@ -252,6 +302,9 @@ impl Cell {
     /// which clients show with the input.
     pub fn prompt(&mut self) -> (String, Option<Output>) {
         self.since = None;
+        if self.tells_prompts && !std::mem::take(&mut self.is_prompt) {
+            return (String::new(), self.release());
+        }
         if !self.partial.is_empty() {
             return (std::mem::take(&mut self.partial), None);
         }
@@ -268,6 +321,12 @@ impl Cell {
         }
         let held = std::mem::take(&mut self.held);
         let code = result.exit_code();
+        if let Some(told) = self.told.take()
+            && code.is_some_and(|code| code != 0)
+            && result.exceeded().is_none()
+        {
+            return self.end_as_told(end, &held, told, result);
+        }
         let mut found = match code {
             _ if result.exceeded().is_some() => Some(self.family.of_exit(&held, code.unwrap_or(1))),
             Some(code) if code != 0 => Some(self.family.of_exit(&held, code)),
@@ -281,8 +340,13 @@ impl Cell {
                     "ExitCode" | "SystemExit" | "Error"
                 )
             {
+                let is_bare =
+                    found.failure == Failure::new(&*found.failure.name, &*found.failure.value);
                 found.failure.name = "KeyboardInterrupt".to_owned();
                 found.failure.value = String::new();
+                if is_bare {
+                    found.failure.traceback = vec![found.failure.name.clone()];
+                }
             }
             // It has been shown already, as far as it could be: once is enough.
             if held.is_empty()
@@ -295,12 +359,24 @@ impl Cell {
                 found.failure = Failure::new("ExitCode", value);
             }
             let has_ended = result.has_restarted() == Some(true);
-            found.failure = limited(found.failure.clone(), result);
-            if has_ended {
-                found.failure.traceback.push(LOST.to_owned());
+            let is_told = result.exceeded().is_some() || self.is_interrupted;
+            let killed = killed(&found.failure, code.unwrap_or(0));
+            match killed.filter(|_| has_ended && !is_told) {
+                Some(killed) => found.failure = killed,
+                None => {
+                    found.failure = limited(found.failure.clone(), result);
+                    if has_ended {
+                        found.failure.traceback.push(LOST.to_owned());
+                    }
+                }
             }
         }
-        let Some(Found { start, failure }) = found else {
+        let Some(Found {
+            start,
+            end: after,
+            failure,
+        }) = found
+        else {
             end.outputs
                 .extend((!held.is_empty()).then_some(Output::Stderr(held)));
             if result.has_restarted() == Some(true) {
@@ -308,32 +384,53 @@ impl Cell {
             }
             return end;
         };
-        let before = &held[..start];
+        let (before, after) = (&held[..start], &held[after..]);
+        let rest = [before, after].concat();
         end.outputs
-            .extend((!before.is_empty()).then(|| Output::Stderr(before.to_owned())));
+            .extend((!rest.is_empty()).then_some(Output::Stderr(rest)));
         end.failure = Some(failure);
         end
     }
 }
 
-/// What to say of a program that has ended its interpreter.
-const LOST: &str = "The program has ended its interpreter: variables are lost, and files are kept.";
-
-/// Says of a program that exceeded a limit that it did.
-fn limited(failure: Failure, result: &ExecutionResult) -> Failure {
-    let Some(exceeded) = result.exceeded() else {
-        return failure;
-    };
-    let limit = exceeded.limit.as_str();
-    let message = format!("the cell exceeded its limit of {limit} and was killed");
-    let (name, killed) = match limit {
-        "time" => ("TimeLimitExceeded", true),
-        _ => ("LimitExceeded", failure.traceback.len() <= 1),
-    };
-    // What the program itself says of it tells more.
-    match killed {
-        true => Failure::new(name, message),
-        false => failure.with_line(message),
+impl Cell {
+    /// The end by an exception of which the interpreter has told: its traceback is the last thing that was written before.
+    fn end_as_told(
+        &self,
+        mut end: End,
+        held: &str,
+        mut failure: Failure,
+        result: &ExecutionResult,
+    ) -> End {
+        let split = held.split_at_checked(self.told_at);
+        let (before, after) = split.unwrap_or((held, ""));
+        let start = match self.family.find(before) {
+            Some(found) if found.failure.name == failure.name => {
+                failure.traceback = before[found.start..].lines().map(str::to_owned).collect();
+                found.start
+            }
+            // That of `sys.exit("message")` alone.
+            _ if failure.name == "SystemExit" => {
+                let rest = before.trim_end_matches('\n');
+                let rest = rest.strip_suffix(failure.value.trim_end_matches('\n'));
+                let is_line = |rest: &&str| rest.is_empty() || rest.ends_with('\n');
+                rest.filter(is_line).map_or(before.len(), str::len)
+            }
+            // A hook of the program has shown it in its own way.
+            _ => before.len(),
+        };
+        let rest = [&before[..start], after].concat();
+        end.outputs
+            .extend((!rest.is_empty()).then_some(Output::Stderr(rest)));
+        if self.is_interrupted && failure.name == "SystemExit" {
+            failure.name = "KeyboardInterrupt".to_owned();
+            failure.value = String::new();
+        }
+        if result.has_restarted() == Some(true) {
+            failure.traceback.push(LOST.to_owned());
+        }
+        end.failure = Some(failure);
+        end
     }
 }
 
@@ -346,10 +443,14 @@ fn display(forms: &[Media<'_>]) -> Output {
     }
 }
 
+/// The exception of which an interpreter tells that it has ended the cell.
+fn told(about: &Value) -> Option<Failure> {
+    let text = |field: &str| about["error"][field].as_str();
+    Some(Failure::new(text("name")?, text("value")?))
+}
+
 /// What a program displays in all its forms, with what is said of it.
-fn displayed(value: &ValueForms<'_>) -> Output {
-    let about = value.display().map(serde_json::from_str::<Value>);
-    let about = about.and_then(Result::ok).unwrap_or_default();
+fn displayed(value: &ValueForms<'_>, about: &Value) -> Output {
     if let Some(when) = about["clear"].as_str() {
         return Output::Clear {
             is_later: when == "later",
@@ -386,190 +487,4 @@ pub fn text(text: &str) -> Map<String, Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    const TRACEBACK: &str =
-        "Traceback (most recent call last):\n  File \"<input-1>\", line 1\nValueError: x\n";
-
-    fn cell() -> Cell {
-        Cell::new(&Language::of("python3"))
-    }
-
-    fn event(json: Value) -> ExecutionEvent {
-        ExecutionEvent::Console(serde_json::from_value(json).unwrap())
-    }
-
-    fn result(options: Value) -> ExecutionResult {
-        let result = json!({"status": "finished", "console": [], "options": options});
-        serde_json::from_value(result).unwrap()
-    }
-
-    fn stdout(text: &str) -> Output {
-        Output::Stdout(text.to_owned())
-    }
-
-    fn stderr(text: &str) -> Output {
-        Output::Stderr(text.to_owned())
-    }
-
-    #[test]
-    fn an_error_comes_once() {
-        let (mut cell, now) = (cell(), Instant::now());
-        let text = format!("a warning\n{TRACEBACK}");
-        let shown = cell.event(&event(json!([["stdout", "a\n"], ["stderr", text]])), now);
-        assert_eq!(shown, [stdout("a\n")]);
-        let end = cell.end(&result(json!({"exitCode": 1})), true);
-        assert_eq!(end.outputs, [stderr("a warning\n")]);
-        let failure = end.failure.unwrap();
-        assert_eq!(
-            (failure.name.as_str(), failure.value.as_str()),
-            ("ValueError", "x")
-        );
-        assert_eq!(failure.traceback.len(), 3);
-    }
-
-    #[test]
-    fn a_traceback_that_is_not_the_end_is_text() {
-        let (mut cell, now) = (cell(), Instant::now());
-        let shown = cell.event(
-            &event(json!([["stderr", TRACEBACK], ["stdout", "b\n"]])),
-            now,
-        );
-        assert_eq!(shown, [stderr(TRACEBACK), stdout("b\n")]);
-        assert_eq!(
-            cell.end(&result(json!({"exitCode": 0})), true),
-            End::default()
-        );
-    }
-
-    #[test]
-    fn an_error_that_was_shown_before_its_end_is_not_shown_again() {
-        let (mut cell, now) = (cell(), Instant::now());
-        assert_eq!(cell.event(&event(json!([["stderr", TRACEBACK]])), now), []);
-        assert_eq!(cell.deadline(), Some(now + ERROR_HELD));
-        assert_eq!(cell.release(), Some(stderr(TRACEBACK)));
-        let failure = cell
-            .end(&result(json!({"exitCode": 1})), true)
-            .failure
-            .unwrap();
-        assert_eq!(failure, Failure::new("ValueError", "x"));
-    }
-
-    #[test]
-    fn without_an_exit_code_a_traceback_tells() {
-        for (options, says_exits, fails) in [
-            (json!({}), false, true),
-            (json!({}), true, true),
-            (json!({"exitCode": 0}), false, true),
-            (json!({"exitCode": 0}), true, false),
-        ] {
-            let mut cell = cell();
-            cell.event(&event(json!([["stderr", TRACEBACK]])), Instant::now());
-            let end = cell.end(&result(options.clone()), says_exits);
-            assert_eq!(end.failure.is_some(), fails, "{options} {says_exits}");
-            assert_eq!(end.outputs.is_empty(), fails);
-        }
-    }
-
-    #[test]
-    fn the_beginning_of_a_line_may_be_a_prompt() {
-        let (mut cell, now) = (cell(), Instant::now());
-        let shown = cell.event(&event(json!([["stdout", "a\nna"]])), now);
-        assert_eq!(shown, [stdout("a\n")]);
-        assert_eq!(cell.deadline(), Some(now + PROMPT));
-        assert_eq!(cell.event(&event(json!([["stdout", "me? "]])), now), []);
-        assert_eq!(cell.prompt(), ("name? ".to_owned(), None));
-        assert_eq!((cell.deadline(), cell.release()), (None, None));
-        cell.event(&event(json!([["stderr", "w\nPassword: "]])), now);
-        assert_eq!(
-            cell.prompt(),
-            ("Password: ".to_owned(), Some(stderr("w\n")))
-        );
-        assert_eq!(
-            cell.event(
-                &event(json!([
-                    ["stdout", "b"],
-                    ["stdout", "c\nd"],
-                    ["stderr", "e"]
-                ])),
-                now
-            ),
-            [stdout("bc\n"), stdout("d")]
-        );
-        assert_eq!(cell.deadline(), Some(now + TEXT_HELD));
-    }
-
-    #[test]
-    fn values_and_displays() {
-        let (mut cell, now) = (cell(), Instant::now());
-        let shown = cell.event(
-            &event(json!([
-                ["stdout", "a"],
-                ["html", "<b>"],
-                ["value", ["text/plain", "4"], ["text/html", "<i>4</i>"]],
-                [
-                    "value",
-                    ["text/plain", "5"],
-                    [
-                        "application/vnd.sorna.display+json",
-                        "{\"id\": \"x\", \"update\": true}"
-                    ]
-                ],
-                [
-                    "value",
-                    ["text/plain", "6"],
-                    ["application/vnd.sorna.display+json", "{}"]
-                ],
-                ["unknown", 3],
-            ])),
-            now,
-        );
-        let messages: Vec<_> = shown.into_iter().map(|it| it.message(7)).collect();
-        assert_eq!(messages[0].0, "stream");
-        let html = json!({"data": {"text/html": "<b>", "text/plain": "<text/html>"}, "metadata": {}, "transient": {}});
-        assert_eq!(messages[1], ("display_data", html));
-        let value = json!({"data": {"text/plain": "4", "text/html": "<i>4</i>"}, "metadata": {}, "execution_count": 7});
-        assert_eq!(messages[2], ("execute_result", value));
-        let update =
-            json!({"data": {"text/plain": "5"}, "metadata": {}, "transient": {"display_id": "x"}});
-        assert_eq!(messages[3], ("update_display_data", update));
-        assert_eq!((messages[4].0, messages.len()), ("display_data", 5));
-        assert_eq!(cell.value(), Some("4"));
-    }
-
-    #[test]
-    fn interrupts_have_a_name_everywhere() {
-        let mut cell = Cell::new(&Language::of("bash"));
-        cell.event(&event(json!([["stderr", "Interrupted\n"]])), Instant::now());
-        cell.interrupt();
-        let failure = cell
-            .end(&result(json!({"exitCode": 130})), true)
-            .failure
-            .unwrap();
-        assert_eq!(failure.name, "KeyboardInterrupt");
-        assert_eq!(failure.traceback, ["Interrupted"]);
-    }
-
-    #[test]
-    fn limits_and_the_end_of_an_interpreter() {
-        let end = cell().end(&result(json!({"exitCode": 3, "restarted": true})), true);
-        let failure = end.failure.unwrap();
-        assert_eq!(
-            (
-                failure.name.as_str(),
-                failure.traceback.last().unwrap().as_str()
-            ),
-            ("SystemExit", LOST)
-        );
-        let end = cell().end(&result(json!({"exitCode": 0, "restarted": true})), true);
-        assert_eq!((end.outputs.len(), end.failure), (1, None));
-        let killed = result(json!({"exitCode": 137, "limit": "memory"}));
-        assert_eq!(
-            cell().end(&killed, true).failure.unwrap().name,
-            "LimitExceeded"
-        );
-    }
-}
+mod tests;

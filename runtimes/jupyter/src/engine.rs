@@ -3,6 +3,7 @@
 mod aside;
 mod control;
 mod expressions;
+mod info;
 mod inspect;
 mod link;
 mod remote;
@@ -24,15 +25,20 @@ use tokio::sync::watch;
 use crate::completion::{Completions, Cursor};
 use crate::history::History;
 use crate::language::Language;
-use crate::message::{Message, PROTOCOL, Request};
+use crate::message::{Message, Request};
 use control::Control;
+use info::Info;
 pub(crate) use link::{Arrivals, Link, Published, Replies};
+pub(crate) use remote::NoKernel;
+#[cfg(feature = "kernel")]
+pub(crate) use remote::Open;
 use remote::Remote;
-#[cfg(feature = "server")]
-pub(crate) use remote::chain;
 
 /// How long the gateway has to destroy the kernel.
 const FAREWELL: Duration = Duration::from_secs(4);
+
+/// How long the first client waits for an interpreter that says its version. Others than the largest ones are there by then.
+const VERSION: Duration = Duration::from_secs(1);
 
 /// Whether code is whole, as far as its text says that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +66,19 @@ impl Engine {
     /// One whose cells run in a kernel like this, that `client` creates when this one starts, and destroys when it ends.
     pub(crate) fn new(client: Client, spec: KernelSpec) -> Self {
         let language = Language::of(spec.language());
+        Self::with(Remote::new(client, spec), language)
+    }
+
+    /// One whose client is made for the first cell, or a later one, as long as that fails.
+    #[cfg(feature = "kernel")]
+    pub(crate) fn opening(open: Open, spec: KernelSpec) -> Self {
+        let language = Language::of(spec.language());
+        Self::with(Remote::opening(open, spec), language)
+    }
+
+    fn with(remote: Remote, language: Language) -> Self {
         Self {
-            remote: Remote::new(client, spec),
+            remote,
             language,
             judge: |_, _| Completeness::Unknown,
             ports: json!({}),
@@ -83,7 +100,7 @@ impl Engine {
 
     /// Creates the kernel on the gateway now, and not with the first request that needs it.
     #[cfg(feature = "server")]
-    pub(crate) async fn create(&mut self) -> Result<(), sorna::Error> {
+    pub(crate) async fn create(&mut self) -> Result<(), NoKernel> {
         self.remote.kernel().await.map(drop)
     }
 
@@ -115,7 +132,7 @@ impl Engine {
         let mut control = Control {
             replies: link.control,
             iopub: link.iopub.clone(),
-            info: info(&self.language),
+            info: Info::of(&self.language),
             interrupt,
         };
         let starting = json!({"execution_state": "starting"});
@@ -131,14 +148,16 @@ impl Engine {
             requests: link.requests.shell,
             waiting: Vec::new(),
             running: None,
+            is_left: false,
             answers: link.requests.stdin,
             interrupts,
             count: 0,
             history: History::default(),
             asked: None,
             ports: self.ports,
+            patience: VERSION,
         };
-        worker.remote.begin();
+        worker.remote.prepare();
         let restarts_itself = restarts.is_some();
         let mut restarts = restarts.unwrap_or_else(|| unbounded_channel().1);
         let mut orders = link.requests.control;
@@ -202,29 +221,12 @@ async fn stopped(replies: &mut impl Replies, iopub: &Published, request: &Reques
 }
 
 /// Who is told how a restart went.
-pub(crate) type Restarted = tokio::sync::oneshot::Sender<Result<(), sorna::Error>>;
-
-/// The content of a reply to `kernel_info_request`.
-fn info(language: &Language) -> Value {
-    let version = env!("CARGO_PKG_VERSION");
-    let title = language.title();
-    json!({
-        "status": "ok",
-        "protocol_version": PROTOCOL,
-        "implementation": "sorna",
-        "implementation_version": version,
-        "language_info": language.info(),
-        "banner": format!("Sorna {version}: {title}"),
-        "help_links": [],
-        "debugger": false,
-        "supported_features": [],
-    })
-}
+pub(crate) type Restarted = tokio::sync::oneshot::Sender<Result<(), NoKernel>>;
 
 /// Carries out the requests of the shell channel, one after the other.
 struct Worker<R> {
     remote: Remote,
-    info: Value,
+    info: Info,
     language: Language,
     judge: fn(&str, &str) -> Completeness,
     replies: R,
@@ -233,8 +235,10 @@ struct Worker<R> {
     requests: UnboundedReceiver<Request>,
     /// Those that were taken out of the queue, the next one last.
     waiting: Vec<Request>,
-    /// The cell that runs.
+    /// The request that is carried out.
     running: Option<Request>,
+    /// Whether a cell may still run that was given up, as its connection was lost.
+    is_left: bool,
     answers: UnboundedReceiver<Request>,
     interrupts: UnboundedReceiver<()>,
     /// The number of the last cell.
@@ -243,6 +247,8 @@ struct Worker<R> {
     /// The request for the end that has come.
     asked: Option<Request>,
     ports: Value,
+    /// How long who asks for the version of the language waits for its interpreter.
+    patience: Duration,
 }
 
 impl<R: Replies> Worker<R> {
@@ -250,12 +256,23 @@ impl<R: Replies> Worker<R> {
         loop {
             let request = match self.waiting.pop() {
                 Some(request) => request,
-                None => match self.requests.recv().await {
-                    Some(request) => request,
-                    None => return,
+                None => tokio::select! {
+                    request = self.requests.recv() => match request {
+                        Some(request) => request,
+                        None => return,
+                    },
+                    // Else there is nothing to interrupt.
+                    Some(()) = self.interrupts.recv() => {
+                        if self.is_left {
+                            self.end_left().await;
+                        }
+                        continue;
+                    }
                 },
             };
+            self.running = Some(request.clone());
             self.carry_out(&request).await;
+            self.running = None;
             if self.asked.is_some() {
                 return;
             }
@@ -273,13 +290,10 @@ impl<R: Replies> Worker<R> {
     async fn carry_out(&mut self, request: &Request) {
         self.iopub.state(request, "busy").await;
         match request.kind() {
-            "execute_request" => {
-                self.running = Some(request.clone());
-                self.execute(request).await;
-                self.running = None;
-            }
+            "execute_request" => self.execute(request).await,
             "kernel_info_request" => {
-                let info = self.info.clone();
+                self.learn_version().await;
+                let info = self.info.reply();
                 self.reply(request, "kernel_info_reply", info).await;
             }
             "complete_request" => self.complete(request).await,
@@ -314,6 +328,28 @@ impl<R: Replies> Worker<R> {
             _ => {}
         }
         self.iopub.state(request, "idle").await;
+    }
+
+    /// Asks the interpreter for the version of its language. Clients ask for that before anything else, and note it in notebooks.
+    async fn learn_version(&mut self) {
+        if self.info.has_version() {
+            return;
+        }
+        let Some(question) = aside::version(&self.language, self.count + 1) else {
+            return;
+        };
+        // Only the first one waits: one that gets no reply asks again.
+        let patience = std::mem::take(&mut self.patience);
+        if !self.remote.is_ready_in(patience).await || !self.remote.is_ours() {
+            return;
+        }
+        let found = self.look_up(&question).await;
+        let is_version = |it: &&String| it.starts_with(|c: char| c.is_ascii_digit());
+        if let Some(version) = found.as_ref().filter(is_version) {
+            self.info.set_version(version);
+            // It has said that as well.
+            self.remote.next_number = self.count + 1;
+        }
     }
 
     async fn complete(&mut self, request: &Request) {
@@ -355,7 +391,7 @@ impl<R: Replies> Worker<R> {
 
     /// Begins anew, whatever it was doing: the interpreter loses its state, and files stay. Requests that were waiting are
     /// answered as aborted.
-    async fn restart(&mut self) -> Result<(), sorna::Error> {
+    async fn restart(&mut self) -> Result<(), NoKernel> {
         self.iopub.state_alone("restarting").await;
         let is_running = self.running.is_some();
         let requests = std::iter::from_fn(|| self.requests.try_recv().ok());
@@ -367,6 +403,7 @@ impl<R: Replies> Worker<R> {
         self.abort_waiting().await;
         while self.answers.try_recv().is_ok() || self.interrupts.try_recv().is_ok() {}
         self.count = 0;
+        self.is_left = false;
         self.history = History::default();
         self.remote.restart(is_running).await?;
         self.iopub.state_alone("idle").await;

@@ -89,20 +89,85 @@ fn last(mut entries: Vec<&Entry>, most: Option<usize>) -> Vec<&Entry> {
     entries.split_off(entries.len().saturating_sub(most))
 }
 
-/// Whether text is of this form, in which `*` is any text and `?` any character.
+/// A part of a pattern.
+enum Part {
+    /// Any text, `*`.
+    Text,
+    /// Any character, `?`.
+    Any,
+    /// One character.
+    One(char),
+    /// One of these, from the first to the last of each, or none of them: `[a-z_]`, `[^0-9]`.
+    Of(Vec<(char, char)>, bool),
+}
+
+impl Part {
+    fn is(&self, c: char) -> bool {
+        match self {
+            Self::Text => false,
+            Self::Any => true,
+            Self::One(one) => *one == c,
+            Self::Of(ranges, is_one) => {
+                ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)) == *is_one
+            }
+        }
+    }
+
+    fn of(pattern: &str) -> Vec<Self> {
+        let all: Vec<char> = pattern.chars().collect();
+        let (mut parts, mut at) = (Vec::new(), 0);
+        while let Some(c) = all.get(at) {
+            let class = if *c == '[' {
+                class(&all[at + 1..])
+            } else {
+                None
+            };
+            at += 1;
+            parts.push(match (c, class) {
+                ('*', _) => Self::Text,
+                ('?', _) => Self::Any,
+                (_, Some((part, length))) => {
+                    at += length;
+                    part
+                }
+                // One that does not end is a bracket.
+                (c, None) => Self::One(*c),
+            });
+        }
+        parts
+    }
+}
+
+/// What follows a `[`, and how many characters it has.
+fn class(rest: &[char]) -> Option<(Part, usize)> {
+    let is_one = !matches!(rest.first(), Some('^' | '!'));
+    let start = usize::from(!is_one);
+    // A bracket at the beginning is one of the characters.
+    let end = start + 1 + rest.get(start + 1..)?.iter().position(|c| *c == ']')?;
+    let (mut ranges, mut at) = (Vec::new(), start);
+    while at < end {
+        let is_range = at + 2 < end && rest[at + 1] == '-';
+        let to = if is_range { at + 2 } else { at };
+        ranges.push((rest[at], rest[to]));
+        at = to + 1;
+    }
+    Some((Part::Of(ranges, is_one), end + 1))
+}
+
+/// Whether text is of this form, as in SQLite's `GLOB`, which others search with.
 fn matches(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
+    let pattern = Part::of(pattern);
     let text: Vec<char> = text.chars().collect();
     let (mut at, mut in_text) = (0, 0);
     // Where the last `*` is, and what it stands for so far.
     let mut star = None;
     while in_text < text.len() {
         match pattern.get(at) {
-            Some('*') => {
+            Some(Part::Text) => {
                 star = Some((at, in_text));
                 at += 1;
             }
-            Some(c) if *c == '?' || *c == text[in_text] => {
+            Some(part) if part.is(text[in_text]) => {
                 at += 1;
                 in_text += 1;
             }
@@ -115,7 +180,7 @@ fn matches(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    pattern[at..].iter().all(|c| *c == '*')
+    pattern[at..].iter().all(|it| matches!(it, Part::Text))
 }
 
 #[cfg(test)]
@@ -164,5 +229,24 @@ mod tests {
         assert_eq!(unique, [json!([1, 3, "a = 1"])]);
         assert_eq!(search(json!({"pattern": "*", "n": 1})).len(), 1);
         assert_eq!(search(json!({"pattern": "b"})).len(), 0);
+    }
+
+    #[test]
+    fn patterns_may_have_classes() {
+        for (pattern, text, is_found) in [
+            ("[abc] = [0-9]", "a = 1", true),
+            ("[^abc] = *", "a = 1", false),
+            ("[!b-z] = *", "a = 1", true),
+            ("x[[]?[]]", "x[1]", true),
+            ("*[]]", "x[1]", true),
+            ("x[1", "x[1", true),
+            ("x[", "x[", true),
+            ("[a-]", "-", true),
+            ("[a-]", "b", false),
+            ("*[é-漢]*", "print('é')", true),
+            ("[", "", false),
+        ] {
+            assert_eq!(matches(pattern, text), is_found, "{pattern}");
+        }
     }
 }

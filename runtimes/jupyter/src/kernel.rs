@@ -2,12 +2,17 @@
 
 mod connection;
 mod error;
+mod heartbeat;
+mod outbox;
+mod places;
 mod publisher;
+mod router;
 mod seal;
 mod watch;
 mod wire;
+mod zmtp;
 
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sorna::KernelSpec;
@@ -15,6 +20,7 @@ use sorna::tokio::Client;
 
 pub use crate::engine::Completeness;
 use crate::engine::Engine;
+use crate::traceback::Failure;
 pub use connection::Connection;
 pub use error::StartError;
 use seal::Seal;
@@ -32,6 +38,16 @@ impl Kernel {
     #[must_use]
     pub fn new(client: Client, spec: KernelSpec) -> Self {
         Self(Engine::new(client, spec))
+    }
+
+    /// As [`new`](Self::new), with a client that there is not yet, as its settings are wrong: each cell calls `open`, and shows its
+    /// failure, until that succeeds and the gateway has created a kernel. `open` may block.
+    #[must_use]
+    pub fn opening(
+        open: impl Fn() -> Result<Client, Failure> + Send + Sync + 'static,
+        spec: KernelSpec,
+    ) -> Self {
+        Self(Engine::opening(Arc::new(open), spec))
     }
 
     /// With what judges whether code of a language is whole, by the name of the language.
@@ -65,8 +81,7 @@ impl Kernel {
         let seal = Seal::new(&connection.key, session);
         let _files = connection.sockets;
         let engine = self.0.with_ports(connection.ports);
-        let link = wire::open(connection.listeners, seal).await;
-        let link = link.map_err(|error| StartError::Bind(io::Error::other(error)))?;
+        let link = wire::open(connection.listeners, seal).map_err(StartError::Bind)?;
         let _sockets = engine.serve(link, None, ends.wait()).await;
         tokio::time::sleep(LINGER).await;
         Ok(())

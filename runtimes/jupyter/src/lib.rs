@@ -8,7 +8,7 @@
 //! one) is the kernel over ZeroMQ, [`kernel::Kernel`], and how [kernelspecs](spec) are installed. Feature
 //! `server` has the API of Jupyter's servers instead, `server::Server`, without ZeroMQ.
 //!
-//! The minimum supported Rust version is 1.89: that of crate `zeromq`.
+//! The minimum supported Rust version is 1.88.
 
 #![forbid(unsafe_code)]
 
@@ -21,7 +21,7 @@ pub mod history;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod language;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "kernel", feature = "server"))]
 mod lock;
 #[cfg(any(feature = "kernel", feature = "server"))]
 mod message;

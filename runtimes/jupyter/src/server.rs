@@ -585,7 +585,7 @@ impl Server {
     }
 }
 
-/// Whether somebody who opens this in a browser expects JupyterLab, or another application of Jupyter.
+/// Whether someone who opens this in a browser expects JupyterLab, or another application of Jupyter.
 fn is_page(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next();
     matches!(

@@ -175,7 +175,8 @@ impl Spec {
     /// See [`InstallError`].
     pub fn install(&self, directory: &Path) -> Result<PathBuf, InstallError> {
         let path = directory.join(&self.name);
-        if path.exists() && Installed::read(&path).is_none() {
+        // Without that file, as where a removal left files of others, it is no kernel.
+        if path.join(FILE).exists() && Installed::read(&path).is_none() {
             return Err(InstallError::Foreign(path));
         }
         let failed = |path: &Path| {
@@ -258,7 +259,7 @@ impl Installed {
     ///
     /// Something of it cannot be removed.
     pub fn remove(&self) -> io::Result<bool> {
-        // The description last: without that, nobody knows what the rest is.
+        // The description last: without that, no one knows what the rest is.
         for file in [LOGO, FILE] {
             match fs::remove_file(self.path.join(file)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -6,6 +6,7 @@ use clap::builder::Resettable;
 use clap::{Args, Id, Subcommand};
 
 use crate::local::LocalArgs;
+use crate::run::args::LimitArgs;
 use crate::values;
 
 /// Kernels for Jupyter: the cells of a notebook run on a gateway, or on this machine.
@@ -51,9 +52,14 @@ pub(super) struct PlaceArgs {
 
 /// Register kernels with Jupyter: one for each language of the gateway, or for those that are named.
 ///
-/// The kernels use the gateway of the profile that is named here. Without one, they use that of the variables (SORNA_ENDPOINT and so
-/// on) with which Jupyter is started, or of the default profile. No keys are written anywhere. A kernel that this command has installed
-/// before is replaced by one of the same name.
+/// The kernels use the gateway of the profile that is named here, and its keys, whatever variables (SORNA_ENDPOINT and so on) are set
+/// here or where Jupyter is started; these count for what the profile does not have. Without a profile, they use the gateway of the
+/// variables with which Jupyter is started, or of the default profile. No keys are written anywhere. A kernel that this command has
+/// installed before is replaced by one of the same name.
+///
+/// A cell ends after the time limit that the gateway sets (30 s, unless `sorna serve --exec-timeout` says otherwise): --exec-timeout asks
+/// for another one. With --local there is none. Files that a program is to see or to leave behind are those of --allow-read and
+/// --allow-write, by absolute paths; the others are gone with the kernel.
 ///
 /// Exit code: 0; 1 if the gateway could not be asked, or a file not written; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
@@ -79,6 +85,9 @@ pub(super) struct InstallArgs {
     pub(super) env: Vec<(String, Option<String>)>,
 
     #[command(flatten)]
+    pub(super) limits: LimitArgs,
+
+    #[command(flatten)]
     pub(super) local: LocalArgs,
 }
 
@@ -86,7 +95,7 @@ const INSTALL_EXAMPLES: &str = "\
 Examples:
   sorna jupyter install --local python3
   sorna jupyter install --local python3 --network host --allow-write ~/data
-  sorna jupyter install --profile cluster --sys-prefix
+  sorna jupyter install --profile cluster --sys-prefix --exec-timeout 2h
   sorna jupyter install --profile cluster -e AWS_PROFILE -e EPOCHS=3 python3";
 
 /// List the kernels registered by `install`.
@@ -133,11 +142,12 @@ Examples:
 /// Run a kernel for Jupyter, which calls this.
 ///
 /// It creates a kernel on the gateway at once, and destroys it at the end: when Jupyter asks for it, when the process that has
-/// started this one is gone, or at SIGTERM. SIGINT is ignored, as cells are interrupted by a message. What is wrong with the gateway is shown
-/// in the cells, and tried again by the next one.
+/// started this one is gone, or at SIGTERM. SIGINT is ignored, as cells are interrupted by a message. What is wrong with the gateway, or
+/// with the settings, is shown in the cells, and tried again by the next one. With --profile, the variables of the environment
+/// (SORNA_ENDPOINT and so on) count only for what the profile does not have.
 ///
-/// Exit code: 0; 1 if its addresses are in use; 2 for a usage error or a wrong setting.
-#[derive(Debug, Args)]
+/// Exit code: 0; 1 if its addresses are in use; 2 for a usage error or a wrong connection file.
+#[derive(Clone, Debug, Args)]
 #[command(mut_arg("local", |arg| arg.conflicts_with(Resettable::<Id>::Reset)))]
 pub(super) struct RunArgs {
     /// Language or runtime of the cells. In Backend.AI an image.
@@ -151,6 +161,9 @@ pub(super) struct RunArgs {
     /// times.
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = variable)]
     pub(super) env: Vec<(String, Option<String>)>,
+
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
 
     #[command(flatten)]
     pub(super) local: LocalArgs,

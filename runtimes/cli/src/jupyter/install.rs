@@ -5,20 +5,20 @@ use std::ffi::OsString;
 use std::path::{self, PathBuf};
 
 use serde_json::json;
-use sorna::{Dialect, LanguageInfo};
+use sorna::{ApiVersion, Dialect, LanguageInfo};
 use sorna_jupyter::language::Language;
 use sorna_jupyter::spec::{Installed, Place, Spec, is_name, name_of};
 
 use super::args::{InstallArgs, ListArgs, PlaceArgs, UninstallArgs};
+use super::wanted::spec;
 use crate::advice::show_error;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::local;
 use crate::nearest::nearest;
 use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
-use crate::settings::Api;
+use crate::settings::{Api, Settings};
 use crate::target::Target;
 
 /// Carries out `install`.
@@ -57,14 +57,27 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
         Target::settings(globals)?;
     }
     for lang in &langs {
+        check(lang, arguments, is_local, globals)?;
+    }
+    for lang in &langs {
         let spec = Spec {
             name: match &arguments.name {
                 Some(name) => name.clone(),
-                None => name(lang, is_local, globals),
+                None => {
+                    // Images of two registries may have the same name.
+                    let own = name(lang, is_local, globals);
+                    let namesakes = langs
+                        .iter()
+                        .filter(|it| !is_local && name(it, is_local, globals) == own);
+                    match namesakes.count() {
+                        0 | 1 => own,
+                        _ => name(&name_of(lang), is_local, globals),
+                    }
+                }
             },
             title: match &arguments.display_name {
                 Some(title) => title.clone(),
-                None => title(lang, is_local, globals),
+                None => title(lang, arguments, globals),
             },
             language: Language::of(lang),
             argv: command(&program, lang, arguments, globals)?,
@@ -90,7 +103,40 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
     Ok(Exit::SUCCESS)
 }
 
-/// The languages to install: those that are named, each once, or all. On this machine, only those that are there.
+/// Says what the kernels could not have, as far as it is known now what is spoken: else they could not start.
+fn check(
+    lang: &str,
+    arguments: &InstallArgs,
+    is_local: bool,
+    globals: &Globals,
+) -> Result<(), Failure> {
+    let spec = spec(lang, &arguments.env, &arguments.limits);
+    // What is not set here may be where Jupyter is started.
+    let names = arguments.env.iter().map(|(name, _)| name);
+    let spec = names.fold(spec, |spec, name| spec.with_env(name, "1"));
+    let is_named = globals.names_a_gateway().is_some() || globals.api.is_some();
+    let api = match is_local {
+        // They speak both, each in its turn.
+        true => Api::Auto,
+        false if is_named => {
+            Settings::load(globals)
+                .map_err(Failure::Settings)?
+                .api
+                .value
+        }
+        false => return Ok(()),
+    };
+    let for_sorna = || spec.check(ApiVersion::V2_20170315);
+    let for_backend_ai = || spec.check(ApiVersion::V9_20250722);
+    let checked = match api {
+        Api::Sorna => for_sorna(),
+        Api::BackendAi => for_backend_ai(),
+        Api::Auto => for_sorna().or_else(|_| for_backend_ai()),
+    };
+    checked.map_err(Failure::Argument)
+}
+
+/// The languages to install: those that are named, each once, or all; only those that are there, as far as that is known now.
 fn chosen(
     arguments: &InstallArgs,
     is_local: bool,
@@ -98,7 +144,7 @@ fn chosen(
     reporter: &mut Reporter,
 ) -> Result<Result<Vec<String>, Exit>, Failure> {
     if arguments.langs.is_empty() {
-        let all = all_languages(is_local, globals, reporter)?;
+        let all = all_languages(arguments, globals, reporter)?;
         return Ok(all.map(|all| all.into_iter().map(|it| it.name).collect()));
     }
     let mut langs: Vec<String> = Vec::new();
@@ -107,32 +153,54 @@ fn chosen(
             langs.push(lang.clone());
         }
     }
-    if is_local {
-        let all = match all_languages(is_local, globals, reporter)? {
-            Ok(all) => all,
+    let all = match is_local {
+        true => match all_languages(arguments, globals, reporter)? {
+            Ok(all) => Some(all),
             Err(exit) => return Ok(Err(exit)),
+        },
+        false => languages_of_gateway(globals),
+    };
+    let Some(all) = all else {
+        return Ok(Ok(langs));
+    };
+    let is_there = |lang: &String| {
+        all.iter()
+            .any(|it| it.name == *lang || it.aliases.contains(lang))
+    };
+    if let Some(missing) = langs.iter().find(|lang| !is_there(lang)) {
+        let place = if is_local {
+            "this machine"
+        } else {
+            "the gateway"
         };
-        let is_there = |lang: &String| {
-            all.iter()
-                .any(|it| it.name == *lang || it.aliases.contains(lang))
-        };
-        if let Some(missing) = langs.iter().find(|lang| !is_there(lang)) {
-            let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
-            reporter.fail(format_args!("this machine has no language `{missing}`"));
-            reporter.advice(format_args!("There are: {}.", names.join(", ")));
-            return Ok(Err(Exit::FAILURE));
-        }
+        let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
+        reporter.fail(format_args!("{place} has no language `{missing}`"));
+        reporter.advice(format_args!("There are: {}.", names.join(", ")));
+        return Ok(Err(Exit::FAILURE));
     }
     Ok(Ok(langs))
 }
 
-/// All languages that the gateway has.
+/// The languages of the gateway, if it says now which there are. Clusters know more names of their images than they list.
+fn languages_of_gateway(globals: &Globals) -> Option<Vec<LanguageInfo>> {
+    let target = Target::open_with(None, globals).ok()?;
+    let negotiated = target.client.negotiated().ok()?;
+    if negotiated.dialect() == Dialect::BackendAi {
+        return None;
+    }
+    let mut all = target.client.languages().ok()?;
+    all.retain(|it| it.available);
+    (!all.is_empty()).then_some(all)
+}
+
+/// All languages that the gateway has. Of one on this machine, says what it keeps from programs though it was allowed.
 fn all_languages(
-    is_local: bool,
+    arguments: &InstallArgs,
     globals: &Globals,
     reporter: &mut Reporter,
 ) -> Result<Result<Vec<LanguageInfo>, Exit>, Failure> {
-    let local = is_local.then(|| (local::plain(), Api::Sorna));
+    let local = arguments.local.config()?;
+    let local = local.map(|config| (config, Api::Sorna));
     let target = match Target::open_with(local, globals) {
         // Who begins has no gateway yet.
         Err(Failure::Settings(error)) if globals.names_a_gateway().is_none() => {
@@ -147,6 +215,10 @@ fn all_languages(
         }
         opened => opened?,
     };
+    let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
+    for remark in remarks.into_iter().flatten() {
+        reporter.advice(remark);
+    }
     let languages = match target.client.languages() {
         Ok(languages) => languages,
         Err(error) => {
@@ -182,13 +254,16 @@ fn name(lang: &str, is_local: bool, globals: &Globals) -> String {
 }
 
 /// The name of the kernel, for people.
-fn title(lang: &str, is_local: bool, globals: &Globals) -> String {
+fn title(lang: &str, arguments: &InstallArgs, globals: &Globals) -> String {
     let language = Language::of(lang);
     let title = language.title();
     // Of an image, which one.
     let image = lang.rsplit('/').next().filter(|image| image.contains(':'));
     let place = match &globals.profile {
-        _ if is_local => "this machine".to_owned(),
+        _ if arguments.local.local => match arguments.local.environment() {
+            Some(name) => format!("this machine, {name}"),
+            None => "this machine".to_owned(),
+        },
         Some(profile) => profile.clone(),
         None => String::new(),
     };
@@ -233,6 +308,7 @@ fn command(
             words.extend([option.into(), value]);
         }
     }
+    words.extend(arguments.limits.words().into_iter().map(OsString::from));
     words.extend(arguments.local.words());
     for (name, _) in &arguments.env {
         words.extend(["-e".into(), name.into()]);

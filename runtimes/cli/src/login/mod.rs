@@ -4,11 +4,11 @@ mod ask;
 
 use clap::Args;
 use sorna::protocol::{Login, Logout, WebSession};
-use sorna::{Config, Error, RetryPolicy, SessionCookie};
+use sorna::{Config, Error, RetryPolicy, SessionCookie, with_causes};
 use zeroize::Zeroizing;
 
 use crate::advice::{advice, show_error};
-use crate::chain::{chain, message};
+use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -159,7 +159,7 @@ pub(crate) fn logout(_: &LogoutArgs, globals: &Globals) -> Result<Exit, Failure>
         Err(error) => {
             // What cannot be read is of no more use.
             file.remove().map_err(Failure::Settings)?;
-            reporter.fail(format_args!("{}; it was removed", chain(&error)));
+            reporter.fail(format_args!("{}; it was removed", with_causes(&error)));
             reporter.advice(format_args!(
                 "If you were logged in to {endpoint}, the session may live on at the server until it expires."
             ));

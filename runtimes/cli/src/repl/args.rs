@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sorna::{KernelSpec, Limits};
+use sorna::KernelSpec;
 
 use crate::asked::Asked;
 use crate::failure::Failure;
@@ -109,15 +109,8 @@ In Backend.AI, with images in place of languages:
 impl ReplArgs {
     /// What the kernel is to be.
     pub(super) fn spec(&self, globals: &Globals) -> Result<KernelSpec, Failure> {
-        let mut limits = Limits::new();
-        if let Some(time) = self.limits.exec_timeout {
-            limits = limits.with_exec_timeout(time);
-        }
-        if let Some(memory) = self.limits.max_mem {
-            limits = limits.with_max_memory(memory.0.saturating_mul(1024));
-        }
         let mut spec = KernelSpec::new(self.lang.as_str())
-            .with_limits(limits)
+            .with_limits(self.limits.limits())
             .with_mounts(self.limits.mounts.clone());
         if let Some(time) = self.max_wait {
             spec = spec.with_max_wait(time);

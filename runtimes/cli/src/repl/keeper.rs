@@ -15,7 +15,7 @@ const MOST: Duration = Duration::from_secs(300);
 const UNKNOWN: Duration = Duration::from_secs(5);
 
 /// Begins the idle time of a kernel anew, long before it is over, until this is dropped. A request may be in flight then, which
-/// nobody waits for.
+/// no one waits for.
 #[derive(Debug)]
 pub(super) struct Keeper(Sender<KernelId>);
 

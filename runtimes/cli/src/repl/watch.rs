@@ -172,7 +172,7 @@ impl Program {
                 thread::sleep(PATIENCE);
                 if !self.is_over.load(Relaxed) {
                     reporter.advice(
-                        "The program was interrupted, and goes on. Press Ctrl-C again to leave.",
+                        "The program was interrupted, and keeps running. Press Ctrl-C again to leave.",
                     );
                 }
             }

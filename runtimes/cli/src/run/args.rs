@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use sorna::Limits;
 
 use super::made::MadeArgs;
 use super::work_dir;
@@ -85,7 +86,7 @@ pub(crate) struct RunArgs {
     pub(super) detach: bool,
 
     /// Leave the program running when Ctrl-C stops this command, instead of interrupting it. Not with managers of
-    /// Backend.AI: there, what nobody continues blocks its session.
+    /// Backend.AI: there, what no one continues blocks its session.
     #[arg(long, requires = "token")]
     pub(super) detach_on_interrupt: bool,
 
@@ -318,6 +319,36 @@ pub(crate) struct LimitArgs {
     /// Folder to mount in the kernel, under its name or an alias. Can be given up to five times.
     #[arg(long = "mount", value_name = "NAME[:ALIAS]", value_parser = values::mount)]
     pub(crate) mounts: Vec<String>,
+}
+
+impl LimitArgs {
+    /// As the gateway is asked for them.
+    pub(crate) fn limits(&self) -> Limits {
+        let mut limits = Limits::new();
+        if let Some(time) = self.exec_timeout {
+            limits = limits.with_exec_timeout(time);
+        }
+        if let Some(values::Kib(memory)) = self.max_mem {
+            limits = limits.with_max_memory(memory.saturating_mul(1024));
+        }
+        limits
+    }
+
+    /// The options as words.
+    #[cfg(feature = "jupyter")]
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(time) = self.exec_timeout {
+            words.extend(["--exec-timeout".into(), format!("{}ms", time.as_millis())]);
+        }
+        if let Some(values::Kib(memory)) = self.max_mem {
+            words.extend(["--max-mem".into(), format!("{memory}k")]);
+        }
+        for mount in &self.mounts {
+            words.extend(["--mount".into(), mount.clone()]);
+        }
+        words
+    }
 }
 
 /// What only sessions of Backend.AI have.

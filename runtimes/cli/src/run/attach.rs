@@ -292,7 +292,7 @@ impl Attachment<'_> {
         end(result, &mut self.reporter)
     }
 
-    /// Leaves the program, which goes on.
+    /// Leaves the program, which keeps running.
     fn leave(&mut self, stop: Stop) -> Exit {
         let left = self.left();
         let exit = match stop {

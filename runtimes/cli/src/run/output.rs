@@ -172,8 +172,12 @@ impl Output {
             return self.place(rich, reporter);
         }
         let Some(text) = shown.text() else {
-            // It clears the output: on a terminal, that is the line, as a bar of progress needs it.
-            if io::stdout().is_terminal() {
+            // If it clears the output, on a terminal that is the line, as a bar of progress needs it.
+            let about = shown
+                .display()
+                .and_then(|about| serde_json::from_str::<Value>(about).ok());
+            let clears = about.is_some_and(|about| about.get("clear").is_some());
+            if clears && self.is_terminal {
                 streams::write(Stream::Stdout, b"\r\x1b[K")?;
             }
             return Ok(());

@@ -6,7 +6,7 @@ use std::path::Path;
 use sorna::files::{self, FilesError, Skip};
 use sorna::protocol::ApiVersion;
 use sorna::{
-    Batch, BuildError, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random_token,
+    Batch, BuildError, KernelSpec, RunPlan, SessionToken, UploadFile, random_token, with_causes,
 };
 
 use super::args::{CollectArgs, RunArgs};
@@ -14,7 +14,6 @@ use super::code::Code;
 use super::env_file;
 use super::program::Program;
 use super::work_dir;
-use crate::chain::chain;
 use crate::failure::{Failure, is_empty_directory};
 use crate::globals::Globals;
 use crate::reporter::Reporter;
@@ -189,7 +188,7 @@ fn hint_at_arguments(failure: Failure, arguments: &RunArgs) -> Failure {
     let missing = arguments.files.iter().position(|file| is_missing(&file));
     match (first, missing) {
         (Some(first), Some(at)) if arguments.arguments.is_empty() => Failure::Usage {
-            message: chain(&error),
+            message: with_causes(&error),
             advice: Some(
                 format!(
                     "Put arguments of the program after `--`: sorna run {} {} -- {}",
@@ -201,7 +200,7 @@ fn hint_at_arguments(failure: Failure, arguments: &RunArgs) -> Failure {
             ),
         },
         (None, Some(0)) if looks_like_code(&arguments.files[0]) => Failure::Usage {
-            message: chain(&error),
+            message: with_causes(&error),
             advice: Some(
                 format!(
                     "Code is given with -c: sorna run {} -c {}",
@@ -223,15 +222,8 @@ fn looks_like_code(file: &Path) -> bool {
 
 fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
     let limits = &arguments.limits;
-    let mut wanted = Limits::new();
-    if let Some(time) = limits.exec_timeout {
-        wanted = wanted.with_exec_timeout(time);
-    }
-    if let Some(memory) = limits.max_mem {
-        wanted = wanted.with_max_memory(memory.0.saturating_mul(1024));
-    }
     let mut spec = KernelSpec::new(arguments.lang.as_str())
-        .with_limits(wanted)
+        .with_limits(limits.limits())
         .with_mounts(limits.mounts.clone());
     for (name, value) in env_file::read_all(&arguments.env_files)? {
         spec = spec.with_env(name, value);

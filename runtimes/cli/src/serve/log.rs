@@ -61,7 +61,7 @@ fn write_all(mut output: impl Write, waiting: &Receiver<Vec<u8>>, dropped: &Atom
         if count > 0 {
             let _ = writeln!(
                 output,
-                "{count} lines of the log were dropped, because nobody read it"
+                "{count} lines of the log were dropped, because no one read it"
             );
         }
     }

@@ -6,19 +6,20 @@ mod jupyter;
 mod keys;
 mod log;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use rustix::process::DumpableBehavior;
 use signal_hook::consts::SIGHUP;
-use sorna::EnvNames;
-use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
+use sorna::{EnvNames, with_causes};
+use sorna_gateway::{
+    Gateway, GatewayConfig, LanguageTable, RunningGateway, StartError, TlsIdentity,
+};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::allocator::{self, Use};
 use crate::boxes;
-use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -26,7 +27,7 @@ use crate::isolation::{check_places, is_required};
 use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::signals;
-use crate::streams::{self, Stream};
+use crate::streams;
 use args::{Level, ServeArgs};
 
 /// The languages of which a kernel is kept in stock: those whose interpreters take long to start.
@@ -49,7 +50,16 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
         Some(notebooks) => (notebooks.on(config), Some(notebooks)),
         None => (config, None),
     };
-    let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
+    let gateway = match Gateway::spawn(config) {
+        Ok(gateway) => gateway,
+        Err(error @ StartError::Directory(_)) if arguments.isolation.directory.is_none() => {
+            let failure = Failure::Gateway(error);
+            failure.show();
+            Reporter::new(false).advice("--directory names one, too.");
+            return Ok(failure.exit());
+        }
+        Err(error) => return Err(Failure::Gateway(error)),
+    };
     #[cfg(feature = "jupyter")]
     let more = notebooks.map(|notebooks| {
         notebooks.open(&gateway);
@@ -61,7 +71,7 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
         Err(error) if error.kind() != io::ErrorKind::TimedOut => {
             return Err(Failure::System("cannot print the settings", error));
         }
-        // Even if nobody reads them, the gateway goes on until a signal arrives.
+        // Even if no one reads them, the gateway keeps running until a signal arrives.
         _ => {}
     }
     for signal in signals.forever() {
@@ -91,7 +101,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     for file in &arguments.languages {
         languages = languages
             .with_file(file)
-            .map_err(|error| Failure::usage(chain(&error)))?;
+            .map_err(|error| Failure::usage(with_causes(&error)))?;
     }
     check_warm(&arguments.warm, &languages)?;
     let level = isolation.level();
@@ -126,7 +136,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         let identity = TlsIdentity::from_pem(&read(certificate)?, &read(key)?);
         config = config.with_tls(identity.map_err(|error| {
             let (certificate, key) = (certificate.display(), key.display());
-            Failure::usage(format!("{certificate} and {key}: {}", chain(&error)))
+            Failure::usage(format!("{certificate} and {key}: {}", with_causes(&error)))
         })?);
     }
     let listens_elsewhere = !arguments.listen.ip().is_loopback();
@@ -256,12 +266,7 @@ fn announce(
         }
         lines += more;
     }
-    streams::write(Stream::Stdout, lines.as_bytes())?;
-    if !is_terminal {
-        let nothing: File = OpenOptions::new().write(true).open("/dev/null")?;
-        rustix::stdio::dup2_stdout(&nothing)?;
-    }
-    Ok(())
+    streams::announce(lines.as_bytes())
 }
 
 /// Whether the variable is set, most likely in the shell that evaluates what is printed, too.

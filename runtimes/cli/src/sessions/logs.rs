@@ -65,7 +65,7 @@ pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Fail
                 break;
             };
             let mut pieces = pieces(&part);
-            // The first part is what is there. Where its end is asked for, nobody misses what was before that.
+            // The first part is what is there. Where its end is asked for, no one misses what was before that.
             match arguments.tail.filter(|_| is_first) {
                 Some(lines) => keep_last(&mut pieces, lines),
                 None if logs.lost() > lost => say_lost(logs.lost() - lost, reporter),

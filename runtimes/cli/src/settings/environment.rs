@@ -4,6 +4,7 @@ use sorna::{ConfigError, EnvNames, SecretKey};
 
 use super::api::Api;
 use super::error::SettingsError;
+use super::file::Profile;
 use super::kind::EndpointType;
 use super::source::{Setting, Source};
 
@@ -66,6 +67,26 @@ impl Environment {
             names,
             elsewhere,
         })
+    }
+
+    /// Leaves out what this profile has, and what belongs to another endpoint than its own.
+    pub(super) fn yield_to(&mut self, profile: &Profile) {
+        let has_keys = profile.access_key.is_some() || profile.secret_key.is_some();
+        let mut is_of_other = false;
+        if profile.endpoint.is_some() {
+            is_of_other = self.endpoint.take().is_some();
+            self.endpoint_type = None;
+        }
+        if has_keys || is_of_other {
+            self.access_key = None;
+            self.secret_key = None;
+        }
+        if profile.domain.is_some() || is_of_other {
+            self.domain = None;
+        }
+        if profile.group.is_some() || is_of_other {
+            self.group = None;
+        }
     }
 
     /// Whether a value from there asks for Backend.AI.

@@ -122,13 +122,17 @@ pub(crate) struct Missing {
     pub(super) names: EnvNames,
     /// A variable of the others that has a key.
     pub(super) elsewhere: Option<&'static str>,
+    /// What needs none of it.
+    pub(super) local: &'static str,
 }
 
 impl Missing {
     /// How to set it; `has_endpoint`: only keys are missing.
     fn advice(&self, has_endpoint: bool) -> String {
-        const LOCAL: &str = "`sorna run --local` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.";
-
+        let local = format!(
+            "`{}` needs none of this; `sorna serve` starts a gateway on this machine, and prints what to set.",
+            self.local
+        );
         if let (Some(other), false) = (self.elsewhere, self.has_keys) {
             let names = &self.names;
             return format!(
@@ -145,7 +149,7 @@ impl Missing {
                 _ => String::new(),
             };
             return format!(
-                "Set {} or use --endpoint URL{file}. {LOCAL}",
+                "Set {} or use --endpoint URL{file}. {local}",
                 self.names.endpoint
             );
         }
@@ -161,15 +165,15 @@ impl Missing {
         let (access_key, secret_key) = (names.access_key, names.secret_key);
         match names.endpoint == EnvNames::BACKEND.endpoint {
             true if has_endpoint => format!(
-                "Set {access_key} and {secret_key}{file}. For a web server, set {}=session instead, and log in with `sorna login`. {LOCAL}",
+                "Set {access_key} and {secret_key}{file}. For a web server, set {}=session instead, and log in with `sorna login`. {local}",
                 names.endpoint_type.unwrap_or("the endpoint type")
             ),
             true => format!(
-                "Set {}, {access_key} and {secret_key}{file}. {LOCAL}",
+                "Set {}, {access_key} and {secret_key}{file}. {local}",
                 names.endpoint
             ),
             false => format!(
-                "Set {}, {access_key} and {secret_key} (for a manager of Backend.AI, {}, {} and {}){file}. {LOCAL}",
+                "Set {}, {access_key} and {secret_key} (for a manager of Backend.AI, {}, {} and {}){file}. {local}",
                 names.endpoint,
                 EnvNames::BACKEND.endpoint,
                 EnvNames::BACKEND.access_key,
@@ -189,6 +193,15 @@ pub(crate) fn keys_are_not_used(source: &Source) -> String {
 }
 
 impl SettingsError {
+    /// The same, with this command as one that needs no settings.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn with_local(mut self, command: &'static str) -> Self {
+        if let Self::NoEndpoint(missing) | Self::NoKeys(missing) = &mut self {
+            missing.local = command;
+        }
+        self
+    }
+
     /// What to do about it.
     pub(crate) fn advice(&self) -> Option<String> {
         match self {

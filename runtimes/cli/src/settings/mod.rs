@@ -9,6 +9,8 @@
 //! 3. a profile of the settings file: the one that `--profile`, else `SORNA_PROFILE`, else the file's
 //!    own `default_profile` names;
 //!
+//! A profile whose name is written to a kernelspec comes before the environment, which is that of Jupyter.
+//!
 //! The endpoint has no default: the domain of the original service may belong to anyone by now.
 //!
 //! A web server of Backend.AI has no keys: users log in, and the session is kept in a file (`login`).
@@ -45,7 +47,7 @@ use crate::globals::Globals;
 use file::{File, Located, Profile};
 
 const CA_FILE: &str = "SORNA_CA_FILE";
-const PROFILE: &str = "SORNA_PROFILE";
+pub(crate) const PROFILE: &str = "SORNA_PROFILE";
 const CONFIG: &str = "SORNA_CONFIG";
 
 /// All settings.
@@ -121,7 +123,11 @@ impl Settings {
             (!is_overridden).then_some(api.value)
         });
         let has_endpoint = globals.endpoint.is_some();
-        let environment = Environment::read(wanted, has_endpoint)?;
+        let mut environment = Environment::read(wanted, has_endpoint)?;
+        let is_first = globals.is_profile_first && globals.profile.is_some();
+        if is_first {
+            environment.yield_to(in_file.profile);
+        }
         let names = environment.names;
         let mut overridden = Vec::new();
         let mut note = |name: &'static str, is_set: bool, is_in_profile: bool| {
@@ -157,7 +163,8 @@ impl Settings {
         let flag = globals.ca_file.clone();
         let ca_file = match flag.map(|path| Setting::new(path, Source::Flag("--ca-file"))) {
             None => {
-                let variable = variable(CA_FILE)?;
+                let is_left_out = is_first && in_file.profile.ca_file.is_some();
+                let variable = variable(CA_FILE)?.filter(|_| !is_left_out);
                 note(
                     CA_FILE,
                     variable.is_some(),
@@ -307,6 +314,7 @@ impl Settings {
             has_keys,
             names: self.names,
             elsewhere: self.elsewhere,
+            local: "sorna run --local",
         })
     }
 

@@ -14,10 +14,10 @@ use sorna::blocking::{PtyReader, PtyWriter};
 use sorna::protocol::terminal::OpenTerminal;
 use sorna::{
     ExecuteMode, GatewayError, ProblemKind, RunPlan, TerminalEvent, TerminalOptions, random_token,
+    with_causes,
 };
 
 use crate::advice::{advice, show_error};
-use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -259,7 +259,7 @@ fn attend(
             }
             Event::InputLost => closed = Exit::FAILURE,
             Event::NoInput => is_at_end = true,
-            // Nobody is there who could leave.
+            // No one is there who could leave.
             Event::Silent if is_at_end => {
                 message = Some(SILENT_AT_END.to_owned());
                 break (Exit::FAILURE, None);
@@ -277,7 +277,7 @@ fn attend(
                 break (closed, Some("The terminal is closed.".to_owned()));
             }
             Event::Closed(Some(error)) => {
-                message = Some(chain(&error));
+                message = Some(with_causes(&error));
                 break (Exit::FAILURE, reattach(arguments));
             }
             Event::Leaving => deadline = Some(Instant::now() + FAREWELL),

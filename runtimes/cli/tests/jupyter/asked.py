@@ -28,6 +28,9 @@ def ask(client, kind, content, channel="shell"):
 
 
 manager, client = start_new_kernel(kernel_name="sorna-local-python3")
+version = ask(client, "kernel_info_request", {})[1]["language_info"]["version"]
+ran = run(client, "import platform; print(platform.python_version())")[1][0][1]["text"].strip()
+assert ran.startswith(version) and version.count(".") == 2, (version, ran)
 
 # Forms come with what is said of them.
 forms = (
@@ -53,6 +56,28 @@ assert shown[1][1]["transient"] == {"display_id": "x"}, shown
 assert ask(client, "is_complete_request", {"code": "1 +"})[1]["status"] == "invalid"
 reply = run(client, "1/0", user_expressions={})[0]
 assert '"<input-%d>"' % reply["execution_count"] in "".join(reply["traceback"]), reply
+run(client, "1", silent=True)
+ask(client, "inspect_request", {"code": "str", "cursor_pos": 3})
+run(client, "def f(): return 1 / 0")
+before = client.execute_interactive("f", timeout=TIMEOUT)["content"]["execution_count"] - 1
+for between in ("1", "print?"):
+    run(client, between, store_history=False)
+    run(client, "1/0", silent=True)
+    run(client, between)
+    reply = run(client, "f()")[0]
+    lines = [line for line in reply["traceback"] if "<input-" in line]
+    assert '"<input-%d>", line 1, in <module>' % reply["execution_count"] in lines[0], reply
+    # One that does not count takes no number of another one.
+    assert '"<input-%d>", line 1, in f' % before in lines[1] and "return 1 / 0" in str(reply["traceback"]), reply
+reply = run(client, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")[0]
+assert reply["ename"] == "InterpreterKilled" and "SIGSEGV" in reply["evalue"], reply
+assert "variables are lost" in reply["traceback"][-1], reply
+reply = run(client, "1/0")[0]
+assert '"<input-%d>"' % reply["execution_count"] in "".join(reply["traceback"]), reply
+
+# What is not there of IPython.
+reply = run(client, "import sys; sys.modules['IPython'] = None; import IPython.display")[0]
+assert "pip install ipython" in reply["traceback"][-1], reply
 
 # Help is a page, as the console of Jupyter shows it.
 for code in ("print?", "?print", "print??"):
@@ -82,6 +107,12 @@ while manager.is_alive():
 client.stop_channels()
 
 manager, client = start_new_kernel(kernel_name="sorna-local-r")
+run(client, "1")
+version = ask(client, "kernel_info_request", {}, "control")[1]["language_info"]["version"]
+if not version:
+    # Its interpreter was not there yet when that was asked first.
+    version = ask(client, "kernel_info_request", {})[1]["language_info"]["version"]
+assert version in run(client, "cat(R.version.string)")[1][0][1]["text"] and "." in version, version
 reply, shown = run(client, "print?")
 page = reply["payload"][0]["data"]["text/plain"]
 assert "Print Values" in page and "\b" not in page and shown == [], page

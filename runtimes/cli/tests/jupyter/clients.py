@@ -6,6 +6,8 @@ import json
 import os
 import queue
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -68,10 +70,13 @@ def python(client):
     # Where the gateway reports exit codes, a traceback that is only shown is no failure.
     reply, shown = client.run("try: 1/0\nexcept Exception: __import__('traceback').print_exc()")
     assert reply["status"] == "ok" and shown[0][1]["text"].startswith("Traceback"), (reply, shown)
-    # Silent cells show nothing, and count nothing.
+    # Silent cells show no value, and count nothing.
     before = client.run("x = 6")[0]["execution_count"]
     reply, shown = client.run("print(1); x", silent=True)
-    assert (reply["status"], reply["execution_count"], shown) == ("ok", before, []), (reply, shown)
+    assert (reply["status"], reply["execution_count"]) == ("ok", before), (reply, shown)
+    assert shown == [("stream", {"name": "stdout", "text": "1\n"})], shown
+    reply, shown = client.run("display({'text/html': 'here'}, raw=True); 1 / 0", silent=True)
+    assert [kind for kind, _ in shown] == ["display_data", "error"], (reply, shown)
     reply, shown = client.run("x * 7", store_history=False)
     assert (reply["execution_count"], shown[0][1]["data"]["text/plain"]) == (before, "42"), shown
     print("ok cells")
@@ -80,6 +85,11 @@ def python(client):
         _, shown = client.run(code, answer="née")
         assert shown[0] == ("input_request", {"prompt": "your name? ", "password": is_password}), shown
         assert shown[1][1]["data"]["text/plain"] == "'née'" and len(shown) == 2, shown
+    # One that does not fit into a request to the gateway.
+    reply, _ = client.run("input('? ')", answer="v" * 1_100_000)
+    assert reply["ename"] == "GatewayError" and "interrupted" in reply["traceback"][-1], reply
+    # What that has left comes first.
+    assert client.texts("print(x)").endswith("6\n")
     reply, shown = client.run("x = 8\ninput()\nx = 9")
     assert reply["ename"] == "StdinNotImplementedError" and [kind for kind, _ in shown] == ["error"], (reply, shown)
     assert client.texts("print(x)") == "8\n"
@@ -92,6 +102,9 @@ def python(client):
     assert [client.reply_to(it)["status"] for it in numbers] == ["error", "aborted", "aborted"]
     assert client.run("y")[0]["ename"] == "NameError"
     numbers = [client.kc.execute(code, stop_on_error=False) for code in ("1/0", "y = 1")]
+    assert [client.reply_to(it)["status"] for it in numbers] == ["error", "ok"]
+    # What a client asks by itself leaves out none of what its user wants.
+    numbers = [client.kc.execute("1/0", silent=True), client.kc.execute("y = 1")]
     assert [client.reply_to(it)["status"] for it in numbers] == ["error", "ok"]
     client.silence()
     print("ok queue")
@@ -179,33 +192,116 @@ def hostile(client):
     info = client.km.get_connection_info()
     context = zmq.Context.instance()
     for port in ("shell_port", "control_port", "stdin_port"):
-        socket = context.socket(zmq.DEALER)
-        socket.linger = 0
-        socket.connect("tcp://127.0.0.1:%d" % info[port])
+        dealer = context.socket(zmq.DEALER)
+        dealer.linger = 0
+        dealer.connect("tcp://127.0.0.1:%d" % info[port])
         header = {"msg_id": "1", "session": "s", "username": "u", "version": "5.3", "msg_type": "shutdown_request", "date": ""}
         parts = [json.dumps(header).encode(), b"{}", b"{}", b'{"restart": false}']
         wrong = hmac.new(b"wrong", b"".join(parts), hashlib.sha256).hexdigest().encode()
         for signature in (b"", b"\xff", wrong, wrong[:10]):
-            socket.send_multipart([b"<IDS|MSG>", signature, *parts])
+            dealer.send_multipart([b"<IDS|MSG>", signature, *parts])
         for garbage in ([b""], [b"<IDS|MSG>"], [b"x"] * 40, [b"<IDS|MSG>", b"a", b"b"], [os.urandom(100_000)]):
-            socket.send_multipart(garbage)
-        assert not socket.poll(200), "it answers whoever has no key"
-        socket.close()
+            dealer.send_multipart(garbage)
+        assert not dealer.poll(200), "it answers whoever has no key"
+        dealer.close()
     beat = context.socket(zmq.DEALER)
     beat.linger = 0
     beat.connect("tcp://127.0.0.1:%d" % info["hb_port"])
     for _ in range(2000):
         beat.send_multipart([b"", b"x" * 100])
     for port in ("shell_port", "iopub_port", "hb_port"):
-        with __import__("socket").create_connection(("127.0.0.1", info[port])) as raw:
+        with socket.create_connection(("127.0.0.1", info[port])) as raw:
             raw.sendall(os.urandom(5000))
     assert client.texts("echo fine") == "fine\n"
     beat.close()
     print("ok hostile")
 
 
+class Raw:
+    """A client that says what no library would."""
+
+    GREETING = (b"\xff" + bytes(8) + b"\x7f\x03\0NULL").ljust(64, b"\0")
+
+    def __init__(self, port, kind=None):
+        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self.socket.sendall(self.GREETING)
+        if kind:
+            ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
+            self.socket.sendall(bytes([4, len(ready)]) + ready)
+            # Those of the other side.
+            came = b""
+            while b"Socket-Type" not in came:
+                said = self.socket.recv(4096)
+                assert said, came
+                came += said
+
+    def sends(self, data):
+        """Says that, until it is closed, at the latest when all is said."""
+        try:
+            self.socket.sendall(data)
+            self.socket.shutdown(socket.SHUT_WR)
+            while self.socket.recv(4096):
+                pass
+        except TimeoutError:
+            raise
+        except OSError:
+            # It was closed.
+            pass
+        self.socket.close()
+
+
+def oversized(client):
+    """Whoever announces large messages, or does not end them, takes no memory, and the kernel goes on."""
+    info = client.km.get_connection_info()
+    kinds = {"shell": b"DEALER", "control": b"DEALER", "stdin": b"DEALER", "iopub": b"SUB", "hb": b"REQ"}
+    before = memory(client.km.provisioner.pid)
+    for name, kind in kinds.items():
+        port = info[name + "_port"]
+        for size in (2**40, 2**44, 2**62, 2**63 - 1, 2**64 - 1):
+            for flags in (2, 3, 6):
+                for greeting in (None, kind):
+                    Raw(port, greeting).sends(bytes([flags]) + struct.pack(">Q", size) + b"abc")
+        # Parts without an end, small ones and large ones.
+        Raw(port, kind).sends(b"\1\0" * 1_000_000)
+        Raw(port, kind).sends((b"\3" + struct.pack(">Q", 2**20) + bytes(2**20)) * 40)
+    # Many that do not end at all, and none of which has more than it may have.
+    part = b"\3" + struct.pack(">Q", 2**20) + bytes(2**20)
+    held = [Raw(info["shell_port"], b"DEALER") for _ in range(16)]
+    for _ in range(8):
+        for raw in held:
+            try:
+                raw.socket.sendall(part)
+            except ConnectionError:
+                pass
+    grown = memory(client.km.provisioner.pid) - before
+    assert grown < 64_000, "%d KiB are kept" % grown
+    # It goes on with these clients, and with one that comes while many are connected that say nothing.
+    assert client.texts("echo fine") == "fine\n"
+    # More than there are places for at any socket.
+    idle = [Raw(info[name + "_port"]) for name in kinds for _ in range(160)]
+    assert client.texts("echo fine") == "fine\n"
+    other = client.km.client()
+    other.start_channels()
+    other.wait_for_ready(timeout=TIMEOUT)
+    shown = []
+    other.execute_interactive("echo also", output_hook=shown.append, timeout=TIMEOUT)
+    assert any(it["content"].get("text") == "also\n" for it in shown), shown
+    context = zmq.Context.instance()
+    beat = context.socket(zmq.REQ)
+    beat.linger = 0
+    beat.connect("tcp://127.0.0.1:%d" % info["hb_port"])
+    beat.send(b"ping")
+    assert beat.poll(TIMEOUT * 1000) and beat.recv() == b"ping"
+    beat.close()
+    other.stop_channels()
+    for raw in held + idle:
+        raw.socket.close()
+    assert client.texts("echo fine") == "fine\n"
+    print("ok oversized")
+
+
 def stuck(client):
-    """One that listens and takes nothing holds up nobody, and what it does not take is not kept."""
+    """One that listens and takes nothing holds up no one, and what it does not take is not kept."""
     context = zmq.Context.instance()
     socket = context.socket(zmq.SUB)
     socket.linger, socket.rcvhwm, socket.rcvbuf = 0, 1, 4096
@@ -274,5 +370,6 @@ client = Client("sorna-local-bash")
 found = client.run("true", user_expressions={"x": "1"})[0]["user_expressions"]
 assert (found["x"]["status"], found["x"]["ename"]) == ("error", "NotImplementedError"), found
 hostile(client)
+oversized(client)
 client.end()
 ends()

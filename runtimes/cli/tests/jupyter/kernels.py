@@ -17,10 +17,12 @@ class Python(jkt.KernelTests):
         {"text": "impor", "matches": {"import"}},
         {"text": "zi", "matches": {"zip"}},
         {"text": "sorted(zi", "matches": {"zip"}},
+        {"text": "''.joi", "matches": {".join"}},
+        {"text": "print('a', flus", "matches": {"flush="}},
     ]
-    complete_code_samples = ["1", "print('hello, world')", "def f(x):\n  return x*2\n\n\n"]
-    incomplete_code_samples = ["print('''hello", "def f(x):\n  x*2", "(1,"]
-    invalid_code_samples = ["def broken(:", "import = 7q", "x = = 1"]
+    complete_code_samples = ["1", "print('hello, world')", "def f(x):\n  return x*2\n\n\n", "%matplotlib inline\n1", "print?", "await x"]
+    incomplete_code_samples = ["print('''hello", "def f(x):\n  x*2", "(1,", "x = \\", "try:\n  1", "@d", "if 1:\n  2\nelse:"]
+    invalid_code_samples = ["def broken(:", "import = 7q", "x = = 1", "f(1))", "1a", "f(a b)", "'a"]
     code_execute_result = [
         {"code": "6*7", "result": "42"},
         {"code": "class H:\n  def _repr_html_(self): return '<b>'\nH()", "mime": "text/html", "result": "<b>"},
@@ -48,10 +50,12 @@ class Bash(jkt.KernelTests):
         {"text": "ech", "matches": {"echo"}},
         {"text": "true && printen", "matches": {"printenv"}},
         {"text": "echo $HOM", "matches": {"$HOME"}},
+        {"text": "echo ${HOM", "matches": {"HOME}"}},
+        {"text": "cd /us", "matches": {"/usr/"}},
     ]
-    complete_code_samples = ["ls", "if true; then\necho; fi"]
-    incomplete_code_samples = ["if true; then", "echo 'a"]
-    invalid_code_samples = ["fi", "echo )", "if; then"]
+    complete_code_samples = ["ls", "if true; then\necho; fi", "cat <<E\na\nE"]
+    incomplete_code_samples = ["if true; then", "echo 'a", "for x in 1; do", "f() {", "ls |", "ls \\", "case x in", "a=(1", "cat <<E"]
+    invalid_code_samples = ["fi", "echo )", "if; then", "done"]
     code_inspect_sample = "printf"
 
 
@@ -62,13 +66,15 @@ class Node(jkt.KernelTests):
     code_hello_world = "console.log('hello, world')"
     code_stderr = "console.error('test')"
     code_generate_error = "null.x"
-    complete_code_samples = ["1", "f = () => { return 1 }"]
-    incomplete_code_samples = ["f(", "x = {"]
-    invalid_code_samples = ["x = = 1", "f)", "x + = 1"]
+    complete_code_samples = ["1", "f = () => { return 1 }", "await 1", "({a: 1})", "import fs from 'fs'"]
+    incomplete_code_samples = ["f(", "x = {", "`abc", "f(a", "let x = ", "class A {", "/* a", "if (x)", "1 +", "x = 'a\\"]
+    invalid_code_samples = ["x = = 1", "f)", "x + = 1", "let 1a", "'abc", "f(a b)", "}", "@"]
     completion_samples = [
         {"text": "console.lo", "matches": {"console.log"}},
         {"text": "JSO", "matches": {"JSON"}},
         {"text": "f(Math.cei", "matches": {"Math.ceil"}},
+        {"text": "x = 'a'.toUpper", "matches": {".toUpperCase"}},
+        {"text": "[1].findLastI", "matches": {".findLastIndex"}},
     ]
     code_inspect_sample = "console.log"
     code_execute_result = [{"code": "6*7", "result": "42"}]
@@ -84,12 +90,13 @@ class R(jkt.KernelTests):
     code_stderr = "message('test')"
     code_generate_error = "stop('x')"
     complete_code_samples = ["1", "f <- function(x) {\n  x\n}"]
-    incomplete_code_samples = ["f(", "x <- "]
+    incomplete_code_samples = ["f(", "x <- ", "if (TRUE)", "'a", "x[[1", "repeat {", "function(x)"]
     completion_samples = [
         {"text": "read.cs", "matches": {"read.csv", "read.csv2"}},
         {"text": "x <- prettyN", "matches": {"prettyNum"}},
+        {"text": "library(paral", "matches": {"parallel"}},
     ]
-    invalid_code_samples = ["f)", "x <- 1 2"]
+    invalid_code_samples = ["f)", "x <- 1 2", "f(a b)", "else", "_a"]
     code_execute_result = [{"code": "6*7", "result": "[1] 42"}]
     code_display_data = [{"code": "plot(1:3)", "mime": "image/png"}]
     code_history_pattern = "6?7*"

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use sorna_gateway::RunningGateway;
 
 use crate::support::{check, gateway, here, sorna, sorna_at};
 
@@ -112,6 +113,90 @@ fn a_gateway_is_asked_for_its_languages_and_no_keys_are_written() {
     assert_eq!(spec(at, "sorna-bash")["language"], "bash");
 }
 
+/// With the settings of a profile `here` for this gateway, and these lines.
+fn with_profile(at: &Path, gateway: &RunningGateway, lines: &str) {
+    let text = format!(
+        "[profiles.here]\nendpoint = \"{}\"\naccess_key = \"{}\"\nsecret_key = \"{}\"\n{lines}",
+        gateway.endpoint(),
+        gateway.access_key(),
+        gateway.secret_key(),
+    );
+    std::fs::write(at.join("config.toml"), text).expect("a file");
+}
+
+#[test]
+fn a_profile_comes_before_the_environment() {
+    let directory = here();
+    let at = directory.path();
+    let gateway = gateway();
+    with_profile(at, &gateway, "");
+    let install = |arguments: &[&str]| {
+        let mut command = jupyter(at, arguments);
+        command
+            .env("SORNA_CONFIG", at.join("config.toml"))
+            .env("SORNA_ENDPOINT", "http://127.0.0.1:1")
+            .env("SORNA_ACCESS_KEY", "AKIAOTHER")
+            .env("SORNA_SECRET_KEY", "other");
+        command.output().expect("sorna runs")
+    };
+    let output = install(&["install", "--profile", "here", "--exec-timeout", "2h"]);
+    assert!(output.status.success(), "{output:?}");
+    let argv = spec(at, "sorna-here-bash")["argv"].to_string();
+    for words in [r#""--profile","here""#, r#""--exec-timeout","7200000ms""#] {
+        assert!(argv.contains(words), "{argv}");
+    }
+    // Without one, the environment counts.
+    assert_eq!(install(&["install"]).status.code(), Some(1));
+    // What the gateway does not have is known at once, if it can be asked.
+    let output = install(&["install", "--profile", "here", "bash", "cobol"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("✘ the gateway has no language `cobol`\n∙ There are: "),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let output = install(&["install", "cobol"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_a_profile_cannot_have_is_refused() {
+    let directory = here();
+    let at = directory.path();
+    let gateway = gateway();
+    for (lines, option, said) in [
+        ("", ["-e", "TOKEN"], Some("api = \"backend-ai\"")),
+        ("api = \"backend-ai\"\n", ["-e", "TOKEN"], None),
+        ("", ["--exec-timeout", "1h"], None),
+        (
+            "api = \"backend-ai\"\n",
+            ["--exec-timeout", "1h"],
+            Some("does not have that"),
+        ),
+    ] {
+        with_profile(at, &gateway, lines);
+        let mut command = jupyter(at, &["install", "--profile", "here", "bash"]);
+        command.args(option);
+        command.env("SORNA_CONFIG", at.join("config.toml"));
+        let output = command.output().expect("sorna runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        let expected = if said.is_some() { 2 } else { 0 };
+        assert_eq!(output.status.code(), Some(expected), "{text}");
+        assert!(said.is_none_or(|said| text.contains(said)), "{text}");
+    }
+}
+
+#[test]
+fn the_name_of_a_kernel_says_which_environment_it_has() {
+    let directory = here();
+    let at = directory.path();
+    std::fs::create_dir_all(at.join("work/.venv/bin")).expect("a directory");
+    let arguments = ["install", "--local", "--venv", "work/.venv", "bash"];
+    check(jupyter(at, &arguments)).success();
+    let title = &spec(at, "sorna-local-bash")["display_name"];
+    assert_eq!(title, "Bash (Sorna, this machine, work/.venv)");
+}
+
 #[test]
 fn kernels_of_others_stay() {
     let directory = here();
@@ -130,6 +215,23 @@ fn kernels_of_others_stay() {
 }
 
 #[test]
+fn images_of_the_same_name_are_two_kernels() {
+    let directory = here();
+    let at = directory.path();
+    let images = ["stable", "testing"].map(|project| format!("cr.example/{project}/python:3.9"));
+    let [stable, testing] = &images;
+    check(jupyter(at, &["install", stable, testing])).success();
+    let mut names: Vec<_> = std::fs::read_dir(at.join(".local/share/jupyter/kernels"))
+        .expect("a directory")
+        .flatten()
+        .map(|it| it.file_name().into_string().expect("text"))
+        .collect();
+    names.sort();
+    let expected = ["stable", "testing"].map(|it| format!("sorna-cr.example-{it}-python-3.9"));
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn files_of_the_user_stay() {
     let directory = here();
     let at = directory.path();
@@ -145,6 +247,9 @@ fn files_of_the_user_stay() {
     let names = std::fs::read_dir(&kernel).expect("a directory").flatten();
     let names: Vec<_> = names.map(|it| it.file_name()).collect();
     assert_eq!(names, ["notes.txt"]);
+    // They keep no kernel from coming back.
+    check(jupyter(at, &["install", "--local", "bash"])).success();
+    assert!(kernel.join("notes.txt").exists() && kernel.join("kernel.json").exists());
 }
 
 #[test]

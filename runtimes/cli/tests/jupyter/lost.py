@@ -1,8 +1,10 @@
 """A kernel that is destroyed behind the back of its notebook, as by the end of a gateway, and keys that are wrong."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 from jupyter_client.manager import start_new_kernel
 
@@ -81,6 +83,66 @@ assert (reply["status"], reply["ename"]) == ("error", "KernelLost"), reply
 texts.clear()
 assert run(client, "echo again$x")["status"] == "ok"
 assert texts == ["again\n"], texts
+client.stop_channels()
+manager.shutdown_kernel()
+
+# A connection that breaks in the middle of a cell, which then still runs. The next cell ends it, in the same kernel.
+
+
+class Proxy:
+    def __init__(self, to):
+        self.to, self.open, self.sockets = to, True, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            if not self.open:
+                client.close()
+                continue
+            gateway = socket.create_connection(self.to)
+            self.sockets += [client, gateway]
+            for pair in ((client, gateway), (gateway, client)):
+                threading.Thread(target=self.pump, args=pair, daemon=True).start()
+
+    @staticmethod
+    def pump(of, to):
+        try:
+            while data := of.recv(65536):
+                to.sendall(data)
+        except OSError:
+            pass
+        for it in (of, to):
+            try:
+                it.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        self.open = False
+        for it in self.sockets:
+            try:
+                it.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+host, port = endpoint.partition("//")[2].split(":")
+proxy = Proxy((host, int(port)))
+os.environ["SORNA_ENDPOINT"] = "http://127.0.0.1:%d" % proxy.listener.getsockname()[1]
+manager, client = start_new_kernel(kernel_name="sorna-bash")
+assert run(client, "x=kept")["status"] == "ok"
+number = client.execute("echo on; sleep 1000")
+while client.get_iopub_msg(timeout=TIMEOUT)["content"].get("text") != "on\n":
+    pass
+proxy.cut()
+reply = client.get_shell_msg(timeout=TIMEOUT)["content"]
+assert reply["ename"] == "GatewayError" and "may still run" in reply["traceback"][-1], reply
+proxy.open = True
+texts.clear()
+reply = run(client, "echo $x")
+assert reply["status"] == "ok" and texts[-1] == "kept\n" and "was interrupted" in texts[0], (reply, texts)
 client.stop_channels()
 manager.shutdown_kernel()
 server.terminate()

@@ -65,6 +65,26 @@ impl Lab {
         command.args(arguments).output().expect("the client runs")
     }
 
+    /// A script beside this file, which has the path of the command and the settings of a gateway.
+    fn script_at_gateway(&self, text: &str) {
+        let gateway = gateway();
+        let client = self.prepared(sorna_at(self.path(), &gateway));
+        write(self.path(), &[("script.py", text)]);
+        // The settings of the environment, with another program.
+        let variables: Vec<_> = client
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        let mut client = Command::new(&self.python);
+        client.current_dir(self.path()).env_clear().envs(variables);
+        let output = client
+            .arg("script.py")
+            .arg(cargo_bin!("sorna"))
+            .output()
+            .expect("python runs");
+        assert!(output.status.success(), "{}", shown(&output));
+    }
+
     /// A script beside this file.
     fn script(&self, text: &str) {
         write(self.path(), &[("script.py", text)]);
@@ -127,6 +147,23 @@ fn odd_cells_lose_nothing_without_a_word() {
     }
     if let Some(lab) = Lab::with(&["python3", "bash", "r"]) {
         lab.script(include_str!("odd.py"));
+    }
+}
+
+#[test]
+fn prompts_are_those_of_requests() {
+    if !need("R") {
+        return;
+    }
+    if let Some(lab) = Lab::with(&["python3", "r"]) {
+        lab.script(include_str!("asking.py"));
+    }
+}
+
+#[test]
+fn cells_fail_by_their_own_exception() {
+    if let Some(lab) = Lab::with(&["python3"]) {
+        lab.script(include_str!("failures.py"));
     }
 }
 
@@ -233,20 +270,17 @@ fn a_gateway_that_is_lost_is_an_error_of_a_cell() {
     let mut install = lab.prepared(sorna(lab.path()));
     let installed = install.args(["jupyter", "install", "bash"]).output();
     assert!(installed.expect("sorna runs").status.success());
-    let gateway = gateway();
-    let mut client = lab.prepared(sorna_at(lab.path(), &gateway));
-    write(lab.path(), &[("script.py", include_str!("lost.py"))]);
-    // The settings of the environment, with another program.
-    let variables: Vec<_> = client
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
-    client = Command::new(&lab.python);
-    client.current_dir(lab.path()).env_clear().envs(variables);
-    let output = client
-        .arg("script.py")
-        .arg(cargo_bin!("sorna"))
-        .output()
-        .expect("python runs");
-    assert!(output.status.success(), "{}", shown(&output));
+    lab.script_at_gateway(include_str!("lost.py"));
+}
+
+/// Cells of a kernel that cannot be made say why, and later ones run once that is mended.
+#[test]
+fn wrong_settings_are_errors_of_cells() {
+    if let Some(python) = need_jupyter() {
+        let lab = Lab {
+            directory: here(),
+            python,
+        };
+        lab.script_at_gateway(include_str!("settings.py"));
+    }
 }

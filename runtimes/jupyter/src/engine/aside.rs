@@ -19,7 +19,8 @@ pub(super) fn completion(language: &Language, cursor: &Cursor<'_>) -> Option<Str
             let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
             let start = line.trim_end_matches(is_part).len();
             let token = serde_json::to_string(&line[start..]).ok()?;
-            Some(format!("({NODE_COMPLETION})({token}, {MOST})"))
+            let before = serde_json::to_string(&line[..start]).ok()?;
+            Some(format!("({NODE_COMPLETION})({token}, {before}, {MOST})"))
         }
         "R" => {
             let line = serde_json::to_string(line).ok()?;
@@ -29,18 +30,23 @@ pub(super) fn completion(language: &Language, cursor: &Cursor<'_>) -> Option<Str
     }
 }
 
-/// As R's own console completes.
-const R_COMPLETION: &str = "utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); cat(utils:::.retrieveCompletions(), sep = '\\n')";
+/// As R's own console completes, and also the names of packages that are installed, where one is loaded.
+const R_COMPLETION: &str = "before <- utils:::.CompletionEnv$settings[['ipck']]; on.exit(utils::rc.settings(ipck = before)); utils::rc.settings(ipck = TRUE); utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); cat(utils:::.retrieveCompletions(), sep = '\\n')";
 
-/// Names in all scopes, or the properties of what a dotted name stands for.
-const NODE_COMPLETION: &str = r"(token, most) => {
+/// Names in all scopes, or the properties of what a dotted name, a text or an array stands for.
+const NODE_COMPLETION: &str = r"(token, before, most) => {
     const at = token.lastIndexOf('.') + 1;
     const path = token.slice(0, at), part = token.slice(at), found = new Set();
     const words = 'async await break case catch class const continue debugger default delete do else export extends false finally for function if import in instanceof let new null return super switch this throw true try typeof var void while yield'.split(' ');
     const note = (name) => { if (name.startsWith(part) && /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(name)) found.add(name); };
     let from = globalThis;
     try {
-        if (path) {
+        if (path === '.') {
+            const isText = /(['\x22`])(?:\\.|(?!\1)[^\\])*\1$/.test(before);
+            const isArray = /(?:^|[^\p{L}\p{N}_$)\]\s])\s*\[[^[\]]*\]$/u.test(before);
+            if (!isText && !isArray) return;
+            from = isText ? '' : [];
+        } else if (path) {
             if (!/^[\p{L}\p{N}_$.]+$/u.test(path)) return;
             from = (0, eval)(path.slice(0, -1));
         } else {
@@ -63,7 +69,12 @@ fn bash_completion(line: &str) -> Option<String> {
     if word.is_empty() {
         return None;
     }
-    let before = line[..line.len() - word.len()].trim_end();
+    let start = &line[..line.len() - word.len()];
+    if start.ends_with("${") {
+        let action = format!("compgen -v -S '}}' -- {}", quoted(word));
+        return Some(apart(&format!("{action} | head -n {MOST}")));
+    }
+    let before = start.trim_end();
     let is_first = before.is_empty()
         || before.ends_with(['|', '&', ';', '(', '{', '`'])
         || ["then", "else", "do", "!"]
@@ -71,10 +82,42 @@ fn bash_completion(line: &str) -> Option<String> {
             .any(|it| before.ends_with(it));
     let action = match word.strip_prefix('$') {
         Some(name) => format!("compgen -v -P '$' -- {}", quoted(name)),
-        None if is_first => format!("compgen -abckf -A function -- {}", quoted(word)),
-        None => format!("compgen -f -- {}", quoted(word)),
+        None if is_first => format!(
+            "{{ compgen -abck -A function -- {0}; {1}; }}",
+            quoted(word),
+            files(word)
+        ),
+        None => files(word),
     };
     Some(apart(&format!("{action} | sort -u | head -n {MOST}")))
+}
+
+/// Code of a shell that prints the files that begin with a word: directories with a slash at their end.
+fn files(word: &str) -> String {
+    let word = quoted(word);
+    format!(
+        "compgen -f -- {word} | while IFS= read -r it; do if [[ -d ${{it/#'~'/$HOME}} ]]; then it=$it/; fi; printf '%s\\n' \"$it\"; done"
+    )
+}
+
+/// Code that prints which release of the language this is. With it, Python learns the number of the next cell.
+pub(super) fn version(language: &Language, number: u64) -> Option<String> {
+    match language.id() {
+        "python" => Some(format!(
+            "{}\nprint('%d.%d.%d' % __import__('sys').version_info[:3])",
+            numbered(number)
+        )),
+        "R" => Some("cat(R.version$major, R.version$minor, sep = '.')".to_owned()),
+        "javascript" => Some("console.log(process.versions.node)".to_owned()),
+        "bash" => Some(apart("echo \"${BASH_VERSION%%[!0-9.]*}\"")),
+        "ruby" => Some("puts RUBY_VERSION".to_owned()),
+        _ => None,
+    }
+}
+
+/// Code that has the interpreter of Python give this number to the next cell, or none that a notebook shows if it is 0.
+pub(super) fn numbered(number: u64) -> String {
+    format!("__import__('sys').modules['_sorna_runner'].number({number})")
 }
 
 /// Code that prints what is known of a name, which has letters, digits, `_` and `.` only.
@@ -124,8 +167,11 @@ const NODE_WHOLENESS: &str = r"(code) => {
     const wrong = (text) => { try { new Script(text); return ''; } catch (error) { return String(error.message); } };
     const said = wrong(code);
     const isFine = !said || !wrong(`(async () => {${code}\n})()`) || !wrong(`(${code}\n)`) || /^\s*(import|export)\b/m.test(code);
-    const isOpen = /end of input|Unterminated template|missing \)|Unterminated regular|Invalid or unexpected token/.test(said);
-    console.log(isFine ? 'complete' : isOpen ? 'unknown' : 'invalid');
+    const last = code.slice(code.lastIndexOf('\n') + 1);
+    // Only at the end of a line, a text may go on in the next one.
+    const isOpen = /end of input|Unterminated template/.test(said) || /\\$/.test(last);
+    const isJudged = /missing \)/.test(said) || /\/\*(?:(?!\*\/)[^])*$/.test(code);
+    console.log(isFine ? 'complete' : isOpen ? 'incomplete' : isJudged ? 'unknown' : 'invalid');
 }";
 
 /// In a shell of its own, on which traps and options of the program have no effect.
@@ -149,8 +195,9 @@ mod tests {
     #[test]
     fn shells_complete_by_the_place_of_a_word() {
         let has = |line: &str, action: &str| completed(line).is_some_and(|it| it.contains(action));
-        assert!(has("ec", "-abckf -A function -- 'ec'"));
-        assert!(has("true && ec", "-abckf"));
+        assert!(has("ec", "-abck -A function -- 'ec'"));
+        assert!(has("true && ec", "-abck"));
+        assert!(has("echo ${PA", "compgen -v -S '}' -- 'PA'"));
         assert!(has("cat fi", "compgen -f -- 'fi'"));
         assert!(has("echo $HO", "compgen -v -P '$' -- 'HO'"));
         assert_eq!(completed("echo "), None);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use super::info::Info;
 use super::link::{Published, Replies};
 use crate::message::Request;
 
@@ -10,7 +11,7 @@ use crate::message::Request;
 pub(super) struct Control<R> {
     pub(super) replies: R,
     pub(super) iopub: Published,
-    pub(super) info: Value,
+    pub(super) info: Info,
     pub(super) interrupt: UnboundedSender<()>,
 }
 
@@ -23,7 +24,7 @@ impl<R: Replies> Control<R> {
         while let Some(request) = orders.recv().await {
             self.iopub.state(&request, "busy").await;
             let reply = match request.kind() {
-                "kernel_info_request" => Some(("kernel_info_reply", self.info.clone())),
+                "kernel_info_request" => Some(("kernel_info_reply", self.info.reply())),
                 "interrupt_request" => {
                     let _ = self.interrupt.send(());
                     Some(("interrupt_reply", json!({"status": "ok"})))

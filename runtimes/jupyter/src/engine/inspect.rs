@@ -95,6 +95,7 @@ impl<R: Replies> Worker<R> {
                 }
             }
         };
+        self.remote.note(&result);
         let found = result.stdout().trim_end().to_owned();
         let is_found = result.exit_code().unwrap_or(0) == 0 && !found.is_empty();
         is_found.then_some(found)

@@ -12,7 +12,7 @@ const WAITING: usize = 64;
 
 /// Where replies go on one of the channels that have requests.
 pub(crate) trait Replies: Send {
-    /// Sends a message to whom its identities name. Returns whether there is such a client: if not, nobody misses it.
+    /// Sends a message to whom its identities name. Returns whether there is such a client: if not, no one misses it.
     fn send(&mut self, message: Message) -> impl Future<Output = bool> + Send;
 }
 

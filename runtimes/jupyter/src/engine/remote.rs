@@ -1,17 +1,19 @@
 //! The kernel on the gateway, which may be lost, and is replaced then.
 
-use std::error::Error as StdError;
 use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sorna::protocol::{Complete, Execute, Interrupt};
 use sorna::tokio::{Client, Kernel, TemporaryKernel};
-use sorna::{BuildError, Dialect, Error, KernelSpec, ProblemKind};
+use sorna::{BuildError, Dialect, Error, ExecutionResult, KernelSpec, ProblemKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::completion::Cursor;
+use crate::lock::lock;
+use crate::traceback::Failure;
 
 /// How long the gateway has to interrupt a program.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,15 +22,37 @@ const LEAST: Duration = Duration::from_millis(200);
 const MOST: Duration = Duration::from_secs(300);
 const UNKNOWN: Duration = Duration::from_secs(5);
 
+/// What became of an interrupt.
+pub(super) enum Interrupted {
+    Yes,
+    /// The gateway cannot do that: what ran was ended by a new start of the interpreter.
+    Restarted,
+    /// The gateway has not said in time. What runs shows what has become of it.
+    Unanswered,
+}
+
+/// Why there is no kernel.
+pub(crate) enum NoKernel {
+    /// There is no client yet: what is wrong with the settings.
+    Unopened(Failure),
+    /// The gateway has not created one.
+    Refused(Error),
+}
+
+/// Makes a client, or says why it cannot. May block.
+pub(crate) type Open = Arc<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
+
 /// The kernel, or how it comes to be.
 enum State {
     None,
-    Creating(JoinHandle<Result<TemporaryKernel, Error>>),
+    Creating(JoinHandle<Result<TemporaryKernel, NoKernel>>),
     Ready(Box<TemporaryKernel>, JoinHandle<()>),
 }
 
 pub(super) struct Remote {
-    client: Client,
+    /// Shared with the task that creates the kernel. There is none before `open` has succeeded.
+    client: Arc<Mutex<Option<Client>>>,
+    open: Option<Open>,
     spec: KernelSpec,
     state: State,
     /// Where is said why a session does not run yet.
@@ -39,6 +63,10 @@ pub(super) struct Remote {
     /// The kernel that is ready, for who watches it.
     current: watch::Sender<Option<Kernel>>,
     in_use: watch::Sender<bool>,
+    /// The number that the interpreter gives to the next cell, 0 if that is not known.
+    pub(super) next_number: u64,
+    /// Whether the interpreter has ended, which only the answer to a question of this kernel's own has said.
+    pub(super) unsaid_loss: bool,
 }
 
 impl fmt::Debug for Remote {
@@ -50,10 +78,29 @@ impl fmt::Debug for Remote {
 }
 
 impl Remote {
+    /// Notes what the answer to a question of this kernel's own says of the interpreter.
+    pub(super) fn note(&mut self, result: &ExecutionResult) {
+        if result.has_restarted() == Some(true) || result.had_restarted() == Some(true) {
+            self.next_number = 0;
+            self.unsaid_loss = true;
+        }
+    }
+
     pub(super) fn new(client: Client, spec: KernelSpec) -> Self {
+        Self::with(Some(client), None, spec)
+    }
+
+    /// One whose client is made when it is needed, and tried again until that succeeds and there is a kernel.
+    #[cfg(feature = "kernel")]
+    pub(super) fn opening(open: Open, spec: KernelSpec) -> Self {
+        Self::with(None, Some(open), spec)
+    }
+
+    fn with(client: Option<Client>, open: Option<Open>, spec: KernelSpec) -> Self {
         let (news, pending) = unbounded_channel();
         Self {
-            client,
+            client: Arc::new(Mutex::new(client)),
+            open,
             spec,
             state: State::None,
             news,
@@ -61,6 +108,8 @@ impl Remote {
             completes: None,
             current: watch::Sender::new(None),
             in_use: watch::Sender::new(true),
+            next_number: 0,
+            unsaid_loss: false,
         }
     }
 
@@ -74,13 +123,63 @@ impl Remote {
         self.in_use.clone()
     }
 
+    /// The client, which there is where there is a kernel.
+    fn client(&self) -> Option<Client> {
+        lock(&self.client).clone()
+    }
+
+    /// Begins to create a kernel before it is needed, unless its client is not there yet: who sees why mends the settings, and then
+    /// runs a cell, for which it is made.
+    pub(super) fn prepare(&mut self) {
+        if self.open.is_none() {
+            self.begin();
+        }
+    }
+
+    /// Whether the kernel that is on its way is there in that time. What has failed before it was needed is tried again when it is.
+    pub(super) async fn is_ready_in(&mut self, time: Duration) -> bool {
+        if let State::Creating(creation) = &mut self.state
+            && let Ok(created) = tokio::time::timeout(time, creation).await
+        {
+            self.state = State::None;
+            if let Ok(Ok(kernel)) = created {
+                self.is_created(kernel);
+            }
+        }
+        matches!(self.state, State::Ready(..))
+    }
+
+    /// Notes the kernel that is wanted.
+    fn is_created(&mut self, kernel: TemporaryKernel) {
+        // Another one is to be of the same gateway.
+        self.open = None;
+        self.next_number = 0;
+        let keeper = tokio::spawn(keep(Kernel::clone(&kernel), self.in_use.subscribe()));
+        self.current.send_replace(Some(Kernel::clone(&kernel)));
+        self.state = State::Ready(Box::new(kernel), keeper);
+    }
+
     /// Begins to create a kernel, unless there is one.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         if !matches!(self.state, State::None) {
             return;
         }
-        let (client, spec, news) = (self.client.clone(), self.spec.clone(), self.news.clone());
+        let (spec, news) = (self.spec.clone(), self.news.clone());
+        let (slot, open) = (Arc::clone(&self.client), self.open.clone());
         self.state = State::Creating(tokio::spawn(async move {
+            let client = match open {
+                None => lock(&slot).clone(),
+                Some(open) => {
+                    let opened = tokio::task::spawn_blocking(move || open()).await;
+                    let opened = match opened {
+                        Ok(opened) => opened.map_err(NoKernel::Unopened)?,
+                        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                    };
+                    *lock(&slot) = Some(opened.clone());
+                    Some(opened)
+                }
+            };
+            let client = client.expect("it is given, or has just been opened");
             let say = |pending: sorna::SessionPending| {
                 let status = &pending.status;
                 let _ = news.send(match pending.status_info {
@@ -88,7 +187,8 @@ impl Remote {
                     None => format!("Waiting for the session: {status}\n"),
                 });
             };
-            let kernel = client.temporary_with(spec, say).await?;
+            let kernel = client.temporary_with(spec, say).await;
+            let kernel = kernel.map_err(NoKernel::Refused)?;
             // Else the first cell could be left and not interrupted, which needs to be known before it begins. What is wrong
             // with the gateway shows in cells.
             let _ = client.offers(Interrupt::EXTENSION).await;
@@ -97,7 +197,7 @@ impl Remote {
     }
 
     /// The kernel, once it is there. May be dropped and called again.
-    pub(super) async fn kernel(&mut self) -> Result<Kernel, Error> {
+    pub(super) async fn kernel(&mut self) -> Result<Kernel, NoKernel> {
         self.begin();
         if let State::Creating(creation) = &mut self.state {
             let created = match creation.await {
@@ -105,10 +205,7 @@ impl Remote {
                 Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
             };
             self.state = State::None;
-            let kernel = created?;
-            let keeper = tokio::spawn(keep(Kernel::clone(&kernel), self.in_use.subscribe()));
-            self.current.send_replace(Some(Kernel::clone(&kernel)));
-            self.state = State::Ready(Box::new(kernel), keeper);
+            self.is_created(created?);
         }
         match &self.state {
             State::Ready(kernel, _) => Ok(Kernel::clone(kernel)),
@@ -124,9 +221,14 @@ impl Remote {
         }
     }
 
-    /// Whether its gateway can be told that nobody answers a program.
+    /// Whether its gateway can be told that no one answers a program.
     pub(super) async fn takes_refusals(&self) -> bool {
-        self.is_ours() && self.client.offers(Execute::REFUSALS).await.unwrap_or(false)
+        match self.client() {
+            Some(client) if self.is_ours() => {
+                client.offers(Execute::REFUSALS).await.unwrap_or(false)
+            }
+            _ => false,
+        }
     }
 
     /// Forgets the kernel, which is gone. The next one is created when it is needed.
@@ -138,11 +240,12 @@ impl Remote {
     }
 
     /// Restarts the interpreter, or has another kernel if this one is gone.
-    pub(super) async fn restart(&mut self, is_running: bool) -> Result<(), Error> {
+    pub(super) async fn restart(&mut self, is_running: bool) -> Result<(), NoKernel> {
         let kernel = match &self.state {
             State::Ready(kernel, _) => Kernel::clone(kernel),
             _ => return self.kernel().await.map(drop),
         };
+        self.next_number = 0;
         match kernel.restart().await {
             Ok(()) => {
                 if is_running {
@@ -155,24 +258,26 @@ impl Remote {
                 self.is_gone();
                 self.kernel().await.map(drop)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(NoKernel::Refused(error)),
         }
     }
 
-    /// Interrupts what runs. Whether the gateway could do that: if not, what runs was ended by a new start of the interpreter.
-    pub(super) async fn interrupt(&self, kernel: &Kernel) -> Result<bool, Error> {
+    /// Interrupts what runs.
+    pub(super) async fn interrupt(&self, kernel: &Kernel) -> Result<Interrupted, Error> {
+        let Some(client) = self.client() else {
+            return Ok(Interrupted::Yes);
+        };
         let interrupt = Interrupt::new(kernel.id().clone());
-        let interrupted = tokio::time::timeout(PATIENCE, self.client.call(interrupt)).await;
+        let interrupted = tokio::time::timeout(PATIENCE, client.call(interrupt)).await;
         match interrupted {
-            Ok(Ok(_)) => Ok(true),
+            Ok(Ok(_)) => Ok(Interrupted::Yes),
             // The gateway of 2017.
             Ok(Err(error)) if is_unknown(&error) => {
                 kernel.restart().await?;
-                Ok(false)
+                Ok(Interrupted::Restarted)
             }
             Ok(Err(error)) => Err(error),
-            // What runs shows what has become of it.
-            Err(_) => Ok(true),
+            Err(_) => Ok(Interrupted::Unanswered),
         }
     }
 
@@ -184,8 +289,11 @@ impl Remote {
         let Ok(kernel) = self.kernel().await else {
             return Vec::new();
         };
+        let Some(client) = self.client() else {
+            return Vec::new();
+        };
         if self.completes.is_none() {
-            let negotiated = self.client.negotiated().await;
+            let negotiated = client.negotiated().await;
             // Managers of Backend.AI have no candidates, and take half a minute to say so.
             let is_manager = |it: &sorna::Negotiated| {
                 it.dialect() == Dialect::BackendAi && !it.has_marked_executions()
@@ -199,7 +307,7 @@ impl Remote {
         complete.col = cursor.line().chars().count() as u64;
         complete.line = cursor.line().to_owned();
         complete.post = cursor.rest_of_line().to_owned();
-        match self.client.call(complete).await {
+        match client.call(complete).await {
             Ok(reply) => reply.value,
             Err(error) => {
                 // The original gateway does not complete.
@@ -228,7 +336,9 @@ impl Remote {
                 kernel.close().await?;
             }
         }
-        self.client.settled().await;
+        if let Some(client) = self.client() {
+            client.settled().await;
+        }
         Ok(())
     }
 }
@@ -263,19 +373,4 @@ async fn keep(kernel: Kernel, mut in_use: watch::Receiver<bool>) {
         }
         tokio::time::sleep(pause).await;
     }
-}
-
-/// An error and its causes, each once.
-pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let message = cause.to_string();
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sorna::protocol::Execute;
 use sorna::tokio::{Execution, Kernel};
-use sorna::{Error, ExecutionEvent, ExecutionResult};
+use sorna::{Error, ExecutionEvent, ExecutionResult, with_causes};
 
-use super::Worker;
 use super::inspect::Help;
 use super::link::Replies;
-use super::remote::chain;
+use super::remote::{Interrupted, NoKernel};
+use super::{Worker, aside};
 use crate::cell::{Cell, End, Output, text};
 use crate::message::Request;
 use crate::traceback::{Failure, Family};
@@ -24,13 +24,30 @@ const SETTLE: Duration = Duration::from_millis(1);
 const NO_STDIN: &str = "StdinNotImplementedError";
 const NOBODY: &str =
     "the cell asked for input, and this client answers nothing (allow_stdin is false)";
+/// What is said of an interpreter that has ended while nothing ran.
+const LOST_BEFORE: &str =
+    "The interpreter had ended while nothing ran: variables are lost, and files are kept.\n";
 /// What is said if a cell does not end in spite of that.
 const LOST: &str =
     "It went on asking, so its interpreter was restarted: variables are lost, and files are kept.";
 /// What is said of cells with IPython's own syntax.
 const MAGICS: &str = "Lines that begin with `%` (magics) or `!` (commands of the shell) are of IPython, and not there: cells are plain Python. `subprocess.run(\"...\", shell=True)` runs a command.";
+/// What is said if IPython itself is missing.
+const NO_IPYTHON: &str = "IPython is not installed for the Python that runs the cells, which is not that of Jupyter: run `pip install ipython` for it, or name a virtual environment that has it (`sorna jupyter install --local --venv DIR python3`; on a gateway, `sorna serve --venv DIR`). `display`, `update_display` and tables of pandas work without it.";
 /// How often a cell may ask in vain before its interpreter is restarted.
 const MOST_REFUSALS: u32 = 100;
+
+/// The error for a cell that does not fit into a request to the gateway.
+const TOO_LARGE: &str = "CellTooLarge";
+const MIB: usize = 1024 * 1024;
+/// What such a request takes besides the code in it, in bytes, by far.
+const REST_OF_REQUEST: usize = 16 * 1024;
+/// What is said if an answer could not be passed on.
+const NOT_ANSWERED: &str = "The answer was not passed on, and the cell was interrupted.";
+/// What is said before a cell that had to end another one.
+const ENDED: &str = "An earlier cell still ran, whose connection was lost; it was interrupted.\n";
+/// How long that one has to end.
+const END: Duration = Duration::from_secs(10);
 
 /// What was answered to a request for input.
 enum Answer {
@@ -47,14 +64,35 @@ struct Running<'r> {
     cell: Cell,
     kernel: Kernel,
     is_silent: bool,
+    /// Whether it has asked for input.
+    has_asked: bool,
     /// How often it has asked in vain.
     refusals: u32,
     /// Whether it was interrupted for that.
     is_refused: bool,
 }
 
-/// Says of a cell of Python that IPython would have run what is none in the language.
+/// How a cell fails that is too large for a request to the gateway.
+fn too_large(code: &str) -> Option<Failure> {
+    let most = MIB - REST_OF_REQUEST;
+    // As JSON, a character has up to six bytes.
+    let is_small = code.len() <= most / 6;
+    if is_small || serde_json::to_string(code).is_ok_and(|json| json.len() <= most) {
+        return None;
+    }
+    let size = code.len() as f64 / MIB as f64;
+    let value = format!(
+        "the code of a cell may have 1 MiB, and this one has {size:.1} MiB: it was not run. Data belongs in files, which cells read"
+    );
+    Some(Failure::new(TOO_LARGE, value))
+}
+
+/// Says of a cell of Python what it lacks of IPython: that it would have run what is none in the language, or that it is missing.
 fn with_hint(family: Family, code: &str, failure: Failure) -> Failure {
+    let is_missing = failure.value.starts_with("No module named 'IPython");
+    if family == Family::Python && failure.name == "ModuleNotFoundError" && is_missing {
+        return failure.with_line(NO_IPYTHON);
+    }
     let is_magic = |line: &str| line.trim_start().starts_with(['%', '!']);
     let is_hinted = family == Family::Python && failure.name == "SyntaxError";
     match is_hinted && code.lines().any(is_magic) {
@@ -68,6 +106,9 @@ impl<R: Replies> Worker<R> {
         let code = request.text("code").to_owned();
         let is_silent = request.flag("silent", false);
         let is_stored = !is_silent && request.flag("store_history", true);
+        if let Some(failure) = too_large(&code) {
+            return self.fail(request, failure).await;
+        }
         let is_empty = code.trim().is_empty();
         if is_stored && !is_empty {
             self.count += 1;
@@ -79,6 +120,10 @@ impl<R: Replies> Worker<R> {
         }
         // What was meant for an earlier cell.
         while self.interrupts.try_recv().is_ok() {}
+        if self.is_left && self.end_left().await && !is_silent {
+            let content = json!({"name": "stderr", "text": ENDED});
+            self.publish(request, "stream", content).await;
+        }
         let mut payload = Vec::new();
         let failure = match Help::of(self.language.family(), &code) {
             _ if is_empty => None,
@@ -98,31 +143,51 @@ impl<R: Replies> Worker<R> {
             _ => self.run(request, &code, is_silent, is_stored).await,
         };
         let failure = failure.map(|failure| with_hint(self.language.family(), &code, failure));
-        let mut content = json!({
-            "status": "ok", "execution_count": self.count, "user_expressions": {}, "payload": payload,
-        });
         if let Some(failure) = failure {
-            let error = json!({
-                "ename": failure.name, "evalue": failure.value, "traceback": failure.traceback,
-            });
-            if !is_silent {
-                self.publish(request, "error", error.clone()).await;
-            }
-            content = error;
-            content["status"] = json!("error");
-            content["execution_count"] = json!(self.count);
-            content["user_expressions"] = json!({});
-            content["payload"] = json!([]);
-            if request.flag("stop_on_error", true) {
-                self.take_waiting().await;
-                self.reply(request, "execute_reply", content).await;
-                self.abort_waiting().await;
-                return;
-            }
-        } else {
-            content["user_expressions"] = self.expressions(request).await;
+            return self.fail(request, failure).await;
+        }
+        let content = json!({
+            "status": "ok", "execution_count": self.count, "payload": payload,
+            "user_expressions": self.expressions(request).await,
+        });
+        self.reply(request, "execute_reply", content).await;
+    }
+
+    /// Answers a cell that has failed, and those that wait for it.
+    async fn fail(&mut self, request: &Request, failure: Failure) {
+        let error = json!({
+            "ename": failure.name, "evalue": failure.value, "traceback": failure.traceback,
+        });
+        self.publish(request, "error", error.clone()).await;
+        let mut content = error;
+        content["status"] = json!("error");
+        content["execution_count"] = json!(self.count);
+        content["user_expressions"] = json!({});
+        content["payload"] = json!([]);
+        // What a client asks by itself is no reason to leave out what its user wants.
+        let aborts = request.flag("stop_on_error", true) && !request.flag("silent", false);
+        if aborts {
+            self.take_waiting().await;
         }
         self.reply(request, "execute_reply", content).await;
+        if aborts {
+            self.abort_waiting().await;
+        }
+    }
+
+    /// Ends a cell that may still run, as its connection was lost before it ended. Returns whether one did.
+    pub(super) async fn end_left(&mut self) -> bool {
+        self.is_left = false;
+        let Ok(kernel) = self.remote.kernel().await else {
+            return false;
+        };
+        if let Ok(Interrupted::Yes | Interrupted::Unanswered) = self.remote.interrupt(&kernel).await
+        {
+            // It takes what is left of that one, and waits until it has ended.
+            let next = kernel.execute("").with_busy_wait(END);
+            let _ = next.finish().await;
+        }
+        true
     }
 
     /// Takes all requests that have come before the reply to a cell.
@@ -172,19 +237,36 @@ impl<R: Replies> Worker<R> {
             Ok(kernel) => kernel,
             Err(failure) => return Some(failure),
         };
+        if !is_silent {
+            self.agree_on_number(&kernel, is_stored).await;
+        }
+        if !is_silent && std::mem::take(&mut self.remote.unsaid_loss) {
+            let content = json!({"name": "stderr", "text": LOST_BEFORE});
+            self.publish(request, "stream", content).await;
+        }
         let kernel = kernel.with_echo(!is_silent);
         let mut execution = kernel.execute(code);
+        let mut cell = Cell::new(&self.language);
+        if self.remote.is_ours() && !is_silent {
+            cell = cell.with_told_prompts();
+        }
         let mut running = Running {
             request,
-            cell: Cell::new(&self.language),
+            cell,
             kernel,
             is_silent,
+            has_asked: false,
             refusals: 0,
             is_refused: false,
         };
         let ended = self.attend_cell(&mut execution, &mut running).await;
         let end = match ended {
             Ok(result) => {
+                if result.has_restarted() == Some(true) || result.had_restarted() == Some(true) {
+                    self.remote.next_number = 0;
+                } else if is_stored {
+                    self.remote.next_number = self.count + 1;
+                }
                 let says_exits = self.remote.is_ours();
                 if let Some(value) = running.cell.value()
                     && is_stored
@@ -206,18 +288,36 @@ impl<R: Replies> Worker<R> {
                 }
                 end
             }
-            Err(failure) => End {
-                outputs: running.cell.release().into_iter().collect(),
-                failure: Some(failure),
-            },
+            Err(failure) => {
+                self.remote.next_number = 0;
+                End {
+                    outputs: running.cell.release().into_iter().collect(),
+                    failure: Some(failure),
+                }
+            }
         };
         self.show(&running, end.outputs).await;
         end.failure
     }
 
+    /// Has the interpreter of Python give its number to a cell, as tracebacks show it, or none that a notebook shows if it does
+    /// not count. That takes a request only where it would count otherwise.
+    async fn agree_on_number(&mut self, kernel: &Kernel, is_stored: bool) {
+        let number = if is_stored { self.count } else { 0 };
+        let is_agreed = is_stored && self.remote.next_number == number;
+        if is_agreed || self.language.family() != Family::Python || !self.remote.is_ours() {
+            return;
+        }
+        // Without it, the cell has another number.
+        if let Ok(result) = kernel.run(aside::numbered(number)).await {
+            self.remote.note(&result);
+        }
+    }
+
     /// The kernel. Says what a session waits for, and may be interrupted.
     async fn kernel_for(&mut self, request: &Request, is_silent: bool) -> Result<Kernel, Failure> {
         while self.remote.pending.try_recv().is_ok() {}
+        self.remote.is_ready_in(Duration::ZERO).await;
         loop {
             // Taken out, since both are waited for.
             let news = {
@@ -236,10 +336,14 @@ impl<R: Replies> Worker<R> {
             match news {
                 Ok(Ok(kernel)) => return Ok(kernel),
                 Ok(Err(error)) => {
-                    let reason = chain(&error);
-                    eprintln!("sorna: there is no kernel: {reason}");
-                    return Err(Failure::new("GatewayError", reason)
-                        .with_line("There is no kernel. The next cell tries again."));
+                    let failure = match error {
+                        NoKernel::Unopened(failure) => failure,
+                        NoKernel::Refused(error) => {
+                            Failure::new("GatewayError", with_causes(&error))
+                        }
+                    };
+                    eprintln!("sorna: there is no kernel: {}", failure.value);
+                    return Err(failure.with_line("There is no kernel. The next cell tries again."));
                 }
                 Err(Some(text)) if !is_silent => {
                     let content = json!({"name": "stderr", "text": text});
@@ -276,6 +380,11 @@ impl<R: Replies> Worker<R> {
                         let result = execution.result();
                         return Ok(result.expect("it has ended without an error").clone());
                     }
+                    // An answer, which is too large for a request: the program still waits for one.
+                    Err(error @ Error::Build(_)) if running.has_asked => {
+                        self.end_left().await;
+                        return Err(self.failure(&error).with_line(NOT_ANSWERED));
+                    }
                     Err(error) => return Err(self.failure(&error)),
                 },
                 Some(()) = self.interrupts.recv() => self.interrupt(running).await?,
@@ -287,10 +396,9 @@ impl<R: Replies> Worker<R> {
         }
     }
 
+    /// Shows output, also that of silent cells: clients of Jupyter read what they have those display, as ipykernel shows it. What
+    /// is silent is the value.
     async fn show(&self, running: &Running<'_>, outputs: impl IntoIterator<Item = Output>) {
-        if running.is_silent {
-            return;
-        }
         for output in outputs {
             let (kind, content) = output.message(self.count);
             self.publish(running.request, kind, content).await;
@@ -301,8 +409,14 @@ impl<R: Replies> Worker<R> {
     async fn interrupt(&mut self, running: &mut Running<'_>) -> Result<(), Failure> {
         running.cell.interrupt();
         match self.remote.interrupt(&running.kernel).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
+            Ok(Interrupted::Yes) => Ok(()),
+            Ok(Interrupted::Unanswered) => {
+                let text = "The gateway has not answered whether the cell was interrupted.\n";
+                let content = json!({"name": "stderr", "text": text});
+                self.publish(running.request, "stream", content).await;
+                Ok(())
+            }
+            Ok(Interrupted::Restarted) => {
                 // It may report the end of what was stopped in response to the next cell.
                 let _ = running.kernel.execute("").finish().await;
                 Err(Failure::new("KeyboardInterrupt", "").with_line(
@@ -311,7 +425,7 @@ impl<R: Replies> Worker<R> {
             }
             Err(error) if error.is_not_found() => Err(self.failure(&error)),
             Err(error) => {
-                let content = json!({"name": "stderr", "text": format!("cannot interrupt the cell: {}\n", chain(&error))});
+                let content = json!({"name": "stderr", "text": format!("cannot interrupt the cell: {}\n", with_causes(&error))});
                 self.publish(running.request, "stream", content).await;
                 Ok(())
             }
@@ -333,6 +447,7 @@ impl<R: Replies> Worker<R> {
         else {
             return Ok(());
         };
+        running.has_asked = true;
         let (prompt, before) = running.cell.prompt();
         self.show(running, before).await;
         let answer = match running.request.flag("allow_stdin", false) && !running.is_silent {
@@ -357,7 +472,7 @@ impl<R: Replies> Worker<R> {
         answered.map_err(|error| Failure::new("GatewayError", error.to_string()))
     }
 
-    /// Tells the program that nobody answers, as well as that can be done: by an error of the function that reads in Python, by
+    /// Tells the program that no one answers, as well as that can be done: by an error of the function that reads in Python, by
     /// the end of its input in Node.js, whose interpreter cannot be interrupted while it reads, and by an interrupt elsewhere.
     async fn refuse(
         &mut self,
@@ -371,12 +486,7 @@ impl<R: Replies> Worker<R> {
                 execution.answer(Execute::REFUSAL)
             }
             Family::Node if self.remote.is_ours() && running.refusals <= MOST_REFUSALS => {
-                if running.refusals == 1 {
-                    let note = format!("{NOBODY}: the program has seen the end of its input\n");
-                    let before = running.cell.release();
-                    let outputs = before.into_iter().chain([Output::Stderr(note)]);
-                    self.show(running, outputs).await;
-                }
+                running.is_refused = true;
                 execution.answer("\u{4}")
             }
             _ if self.remote.is_ours() && takes_bytes && running.refusals <= MOST_REFUSALS => {
@@ -422,7 +532,7 @@ impl<R: Replies> Worker<R> {
         }
     }
 
-    /// Stops a cell whose question nobody answers, so that the next one can run. What it says of that is not shown. Returns whether
+    /// Stops a cell whose question no one answers, so that the next one can run. What it says of that is not shown. Returns whether
     /// the interpreter was replaced.
     async fn stop(
         &mut self,
@@ -451,7 +561,7 @@ impl<R: Replies> Worker<R> {
 
     /// What an error of the gateway is for a cell.
     fn failure(&mut self, error: &Error) -> Failure {
-        let reason = chain(error);
+        let reason = with_causes(error);
         if error.is_not_found() {
             self.remote.is_gone();
             return Failure::new("KernelLost", format!("the kernel is gone: {reason}")).with_line(
@@ -459,6 +569,7 @@ impl<R: Replies> Worker<R> {
             );
         }
         let failure = Failure::new("GatewayError", reason);
+        self.is_left |= error.may_have_acted();
         match error.may_have_acted() {
             // It says already that the cell may have run.
             true if failure.value.contains("may have run") => {

@@ -1,7 +1,11 @@
 //! Whether code is whole: what its text says, and what the language's own compiler says where that is near.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use super::inspect::Help;
 use super::link::Replies;
 use super::{Completeness, Worker, aside};
 use crate::traceback::Family;
@@ -31,17 +35,25 @@ impl<R: Replies> Worker<R> {
 
     async fn completeness(&mut self, code: &str) -> Completeness {
         let judged = (self.judge)(&self.language.name, code);
+        let family = self.language.family();
+        if Help::of(family, code).is_some() {
+            return Completeness::Complete;
+        }
+        let plain = without_magics(family, code);
+        let code = &plain;
         let question = question(self.language.family(), code);
         let Some(question) = question.or_else(|| aside::wholeness(&self.language, code)) else {
             return judged;
         };
         // Whoever types waits for this: elsewhere, or before the interpreter is there, that takes too long.
-        if !self.remote.is_ours() {
+        if !self.remote.is_ready_in(Duration::ZERO).await || !self.remote.is_ours() {
             return judged;
         }
         match self.look_up(&question).await.as_deref() {
             Some("invalid") => Completeness::Invalid,
             Some("incomplete") => Completeness::Incomplete,
+            // It is wrong as it is, and its brackets are not open.
+            Some("unknown") if judged == Completeness::Complete => Completeness::Invalid,
             // The compiler does not ask for an empty line after a block, as people who type do.
             _ => judged,
         }
@@ -65,6 +77,18 @@ fn question(family: Family, code: &str) -> Option<String> {
     }
 }
 
+/// Code of Python without the lines that are passed over.
+fn without_magics(family: Family, code: &str) -> Cow<'_, str> {
+    let is_magic = |line: &str| line.starts_with("%matplotlib") || line.starts_with("%config");
+    match family {
+        Family::Python if code.lines().any(is_magic) => {
+            let plain = |line| if is_magic(line) { "\n" } else { line };
+            code.split_inclusive('\n').map(plain).collect()
+        }
+        _ => code.into(),
+    }
+}
+
 /// The white space with which the next line of unfinished code begins.
 fn indent(code: &str) -> String {
     let last = code
@@ -83,6 +107,13 @@ fn indent(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_are_passed_over_are_no_errors() {
+        let code = "%matplotlib inline\nx = 1\n%config a\n";
+        assert_eq!(without_magics(Family::Python, code), "\nx = 1\n\n");
+        assert_eq!(without_magics(Family::R, code), code);
+    }
 
     #[test]
     fn the_next_line_is_indented_as_code_is() {

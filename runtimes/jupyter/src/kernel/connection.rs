@@ -3,15 +3,16 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use zeromq::Listener;
 
 use super::error::StartError;
+use super::places::Listener;
 
 /// Where clients connect to a kernel, and what signs its messages.
 pub struct Connection {
@@ -21,7 +22,13 @@ pub struct Connection {
     pub(super) ports: Value,
     /// Removed at the end.
     pub(super) sockets: Sockets,
+    warnings: Vec<&'static str>,
 }
+
+/// What is said if nothing is signed, as by Jupyter's own kernels.
+const UNSIGNED: &str = "The connection file has an empty key, so messages are not signed: any user of this machine can run code in this kernel.";
+/// What is said if a key is not secret.
+const READABLE: &str = "Other users can read the connection file, and so its key: they can run code in this kernel. Its permissions should be 600.";
 
 /// Files that are sockets, for the time that they are listened at.
 #[derive(Debug, Default)]
@@ -84,14 +91,25 @@ impl Address {
         })
     }
 
+    /// Whether no one on another one can connect.
+    fn is_of_this_machine(&self) -> bool {
+        match self.transport {
+            Transport::Tcp => {
+                let ip = self.ip.parse().map(|ip: IpAddr| ip.is_loopback());
+                ip.unwrap_or(self.ip == "localhost")
+            }
+            Transport::Ipc => true,
+        }
+    }
+
     /// Listens at this port, or the path that has it at its end.
     fn at(&self, port: u16, sockets: &mut Sockets) -> io::Result<Listener> {
         match self.transport {
-            Transport::Tcp => Ok(TcpListener::bind((self.ip.as_str(), port))?.into()),
+            Transport::Tcp => Ok(Listener::Tcp(TcpListener::bind((self.ip.as_str(), port))?)),
             Transport::Ipc => {
                 let path = PathBuf::from(format!("{}-{port}", self.ip));
                 let listener = match UnixListener::bind(&path) {
-                    // One that was killed has left it, and nobody listens there.
+                    // One that was killed has left it, and no one listens there.
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left(&path) => {
                         fs::remove_file(&path)?;
                         UnixListener::bind(&path)?
@@ -99,7 +117,7 @@ impl Address {
                     bound => bound?,
                 };
                 sockets.0.push(path);
-                Ok(listener.into())
+                Ok(Listener::Ipc(listener))
             }
         }
     }
@@ -115,7 +133,7 @@ impl Address {
     }
 }
 
-/// Whether it is a socket at which nobody listens.
+/// Whether it is a socket at which no one listens.
 fn is_left(path: &Path) -> bool {
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     UnixStream::connect(path).is_err_and(refused)
@@ -130,10 +148,22 @@ impl Connection {
     /// See [`StartError`].
     pub fn open(path: &Path) -> Result<Self, StartError> {
         let file = File::open(path).map_err(|error| StartError::Read(path.to_owned(), error))?;
+        let is_readable = file
+            .metadata()
+            .is_ok_and(|about| about.permissions().mode() & 0o044 != 0);
         let content: Content = serde_json::from_reader(BufReader::new(file))
             .map_err(|error| StartError::Malformed(path.to_owned(), error))?;
         if content.signature_scheme != "hmac-sha256" {
             return Err(StartError::Scheme(content.signature_scheme));
+        }
+        let mut warnings = Vec::new();
+        if content.key.is_empty() {
+            if !content.address.is_of_this_machine() {
+                return Err(StartError::Unsigned(content.address.ip));
+            }
+            warnings.push(UNSIGNED);
+        } else if is_readable {
+            warnings.push(READABLE);
         }
         let mut sockets = Sockets::default();
         let listeners = content.address.listen(&mut sockets);
@@ -142,7 +172,14 @@ impl Connection {
             ports: content.address.ports(),
             key: content.key,
             sockets,
+            warnings,
         })
+    }
+
+    /// What is wrong with the file, and no reason not to start.
+    #[must_use]
+    pub fn warnings(&self) -> &[&'static str] {
+        &self.warnings
     }
 }
 
@@ -183,13 +220,42 @@ mod tests {
         let path = std::env::temp_dir().join(format!("sorna-connection-{}", std::process::id()));
         let path = path.to_str().unwrap();
         let address = content("ipc", path, 7).address;
-        // One that nobody listens at any more is replaced, and it is gone at the end.
+        // One that no one listens at any more is replaced, and it is gone at the end.
         drop(UnixListener::bind(format!("{path}-7")).unwrap());
         let listener = address.at(7, &mut sockets).unwrap();
         assert!(matches!(listener, Listener::Ipc(_)));
         assert!(address.at(7, &mut sockets).is_err());
         drop(sockets);
         assert!(!Path::new(&format!("{path}-7")).exists());
+    }
+
+    #[test]
+    fn keys_that_keep_nobody_out_are_noticed() {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let path = std::env::temp_dir().join(format!("sorna-key-{}.json", std::process::id()));
+        let opened = |ip: &str, key: &str, mode: u32| {
+            let text = format!(
+                r#"{{"ip": "{ip}", "transport": "tcp", "shell_port": 0, "iopub_port": 0, "stdin_port": 0,
+                    "control_port": 0, "hb_port": 0, "key": "{key}", "signature_scheme": "hmac-sha256"}}"#
+            );
+            let _ = fs::remove_file(&path);
+            let mut options = fs::OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(mode).open(&path);
+            std::io::Write::write_all(file.as_mut().unwrap(), text.as_bytes()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Connection::open(&path).map(|it| it.warnings().to_vec())
+        };
+        assert_eq!(opened("127.0.0.1", "key", 0o600).unwrap(), [""; 0]);
+        assert_eq!(opened("127.0.0.1", "key", 0o640).unwrap(), [READABLE]);
+        assert_eq!(opened("127.0.0.1", "", 0o600).unwrap(), [UNSIGNED]);
+        let refused = opened("0.0.0.0", "", 0o600);
+        assert!(
+            matches!(refused, Err(StartError::Unsigned(_))),
+            "{refused:?}"
+        );
+        assert_eq!(opened("0.0.0.0", "key", 0o600).unwrap(), [""; 0]);
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]
@@ -200,6 +266,7 @@ mod tests {
             key: content.key,
             ports: json!({}),
             sockets: Sockets::default(),
+            warnings: Vec::new(),
         };
         assert_eq!(format!("{connection:?}"), "Connection { .. }");
     }

@@ -14,6 +14,8 @@ pub enum StartError {
     Malformed(PathBuf, serde_json::Error),
     /// It asks for signatures of another kind than `hmac-sha256`.
     Scheme(String),
+    /// It has an empty key, so that nothing would be signed, and an address that other machines may reach.
+    Unsigned(String),
     /// A socket cannot be opened at its address.
     Bind(io::Error),
     /// Signals cannot be waited for.
@@ -32,6 +34,10 @@ impl fmt::Display for StartError {
                 f,
                 "the connection file asks for signatures by {scheme:?}, and only hmac-sha256 is known"
             ),
+            Self::Unsigned(ip) => write!(
+                f,
+                "the connection file has an empty key, so that whoever reaches {ip} could run code: that is for addresses of this machine alone"
+            ),
             Self::Bind(_) => f.write_str("cannot listen at the addresses of the connection file"),
             Self::Signals(_) => f.write_str("cannot wait for signals"),
         }
@@ -43,7 +49,7 @@ impl StdError for StartError {
         match self {
             Self::Read(_, error) | Self::Bind(error) | Self::Signals(error) => Some(error),
             Self::Malformed(_, error) => Some(error),
-            Self::Scheme(_) => None,
+            Self::Scheme(_) | Self::Unsigned(_) => None,
         }
     }
 }

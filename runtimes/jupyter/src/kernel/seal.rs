@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
-use zeromq::ZmqMessage;
 
 use crate::message::{EMPTY, Message, Request, Stamp};
 
@@ -43,7 +42,7 @@ impl Seal {
     }
 
     /// Puts a message into parts.
-    pub(super) fn close(&self, message: Message) -> ZmqMessage {
+    pub(super) fn close(&self, message: Message) -> Vec<Bytes> {
         let header = self.stamp.header(message.kind);
         let parts: [Bytes; PARTS] = [
             header.to_string().into(),
@@ -63,12 +62,11 @@ impl Seal {
         let mut all = message.identities;
         all.extend([Bytes::from_static(DELIMITER), signature]);
         all.extend(parts);
-        ZmqMessage::try_from(all).expect("there are parts")
+        all
     }
 
     /// Reads a message; `None` if it is none, or its signature is wrong.
-    pub(super) fn open(&self, parts: ZmqMessage) -> Option<Request> {
-        let mut identities = parts.into_vec();
+    pub(super) fn open(&self, mut identities: Vec<Bytes>) -> Option<Request> {
         let delimiter = identities.iter().position(|part| part == DELIMITER)?;
         let parts = identities.split_off(delimiter);
         // What follows these are buffers, which are not signed, and not used.
@@ -111,25 +109,18 @@ mod tests {
     fn parts(seal: &Seal) -> Vec<Bytes> {
         let message = Message::new("execute_request", json!({"code": "1", "cursor_pos": 3}));
         seal.close(message.to(vec![Bytes::from_static(b"client")]))
-            .into_vec()
-    }
-
-    fn read(seal: &Seal, parts: Vec<Bytes>) -> Option<Request> {
-        seal.open(ZmqMessage::try_from(parts).ok()?)
     }
 
     #[test]
     fn what_is_signed_with_the_key_is_read() {
         for key in ["a key", ""] {
             let seal = Seal::new(key, "s".to_owned());
-            let request = read(&seal, parts(&seal)).unwrap();
+            let request = seal.open(parts(&seal)).unwrap();
             assert_eq!(
                 (request.kind(), request.text("code"), request.position()),
                 ("execute_request", "1", 3)
             );
-            let reply = seal
-                .close(request.child("execute_reply", json!({})))
-                .into_vec();
+            let reply = seal.close(request.child("execute_reply", json!({})));
             assert_eq!(
                 (&reply[0][..], &reply[4]),
                 (&b"client"[..], &request.header)
@@ -147,31 +138,35 @@ mod tests {
         // By `hmac.new(b"key", b'{"msg_type":"x"}{}{}{}', "sha256").hexdigest()` of Python.
         parts[1] =
             Bytes::from_static(b"2282ffffd6e72182b2147b922df4101295f0e2d918c7acf0eeda19c870533a00");
-        assert_eq!(read(&seal, parts.clone()).unwrap().kind(), "x");
+        assert_eq!(seal.open(parts.clone()).unwrap().kind(), "x");
         parts[5] = Bytes::from_static(b"{ }");
-        assert!(read(&seal, parts).is_none());
+        assert!(seal.open(parts).is_none());
     }
 
     #[test]
     fn anything_else_is_not() {
         let seal = Seal::new("a key", "s".to_owned());
         let whole = parts(&seal);
-        assert!(read(&Seal::new("another", "s".to_owned()), whole.clone()).is_none());
+        assert!(
+            Seal::new("another", "s".to_owned())
+                .open(whole.clone())
+                .is_none()
+        );
         for number in 1..whole.len() {
             assert!(
-                read(&seal, whole[..number].to_vec()).is_none(),
+                seal.open(whole[..number].to_vec()).is_none(),
                 "{number} parts"
             );
             let mut changed = whole.clone();
             changed[number] = Bytes::from_static(b"\xff");
-            assert!(read(&seal, changed).is_none(), "part {number}");
+            assert!(seal.open(changed).is_none(), "part {number}");
         }
         // Signed, and not what it must be.
         let open = Seal::new("", "s".to_owned());
         for (part, text) in [(3, "[]"), (3, "{"), (6, "{")] {
             let mut changed = parts(&open);
             changed[part] = Bytes::from_static(text.as_bytes());
-            assert!(read(&open, changed).is_none(), "part {part}: {text}");
+            assert!(open.open(changed).is_none(), "part {part}: {text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What ends a kernel that nobody asks to end.
+//! What ends a kernel that no one asks to end.
 
 use std::time::Duration;
 

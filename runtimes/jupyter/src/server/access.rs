@@ -154,7 +154,10 @@ fn given(head: &Parts) -> Option<String> {
         let is_known = ["token", "bearer"]
             .iter()
             .any(|known| scheme.eq_ignore_ascii_case(known));
-        return is_known.then(|| token.trim().to_owned());
+        // Another scheme is for a proxy before this server.
+        if is_known {
+            return Some(token.trim().to_owned());
+        }
     }
     query(head, "token")
 }
@@ -194,6 +197,7 @@ mod tests {
             ("/api", "token s3cret-token"),
             ("/api", "Bearer  s3cret-token"),
             ("/api?a=b&token=s3cret%2Dtoken", ""),
+            ("/api?token=s3cret-token", "Basic of-a-proxy"),
         ] {
             let headers = [("authorization", header)];
             let headers = &headers[..usize::from(!header.is_empty())];

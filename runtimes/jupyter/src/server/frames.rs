@@ -188,7 +188,8 @@ fn read_parts(bytes: &Bytes) -> Result<Incoming, &'static str> {
     let name = std::str::from_utf8(name).map_err(|_| WRONG)?;
     Ok(Incoming {
         channel: channel(name).ok_or("no such channel")?,
-        header: header.clone(),
+        // It is kept for long, and would keep all of the message.
+        header: Bytes::copy_from_slice(header),
         content: content.clone(),
     })
 }

@@ -64,7 +64,7 @@ struct Client {
     writing: Option<Arc<Outgoing>>,
     /// The bytes of both.
     size: usize,
-    /// Whether it was waited for in vain, so that nobody waits for it until it has taken what is kept.
+    /// Whether it was waited for in vain, so that no one waits for it until it has taken what is kept.
     is_left_behind: bool,
     /// Whether output was left out since then.
     is_cut: bool,
@@ -193,7 +193,7 @@ pub(super) struct Report {
 }
 
 impl Hub {
-    /// One that says through `in_use` whether somebody is connected.
+    /// One that says through `in_use` whether someone is connected.
     pub(super) fn new(in_use: watch::Sender<bool>) -> Self {
         in_use.send_replace(false);
         let state = State {
@@ -232,7 +232,7 @@ impl Hub {
         state.clone_into(&mut self.lock().execution);
     }
 
-    /// A restart that somebody waits for begins. What this returns changes when the kernel is idle after that, and what was told
+    /// A restart that someone waits for begins. What this returns changes when the kernel is idle after that, and what was told
     /// before of it was delivered. The others are not told that it restarts until [`restarted`](Self::restarted), as Jupyter's own
     /// server does it: JupyterLab takes that for the end of a kernel that has died.
     pub(super) fn restarting(&self) -> watch::Receiver<u64> {
@@ -254,7 +254,7 @@ impl Hub {
         state.requested.add(session, header, size)
     }
 
-    /// Whether somebody was asked for input, so that this answer is one.
+    /// Whether someone was asked for input, so that this answer is one.
     pub(super) fn takes_answer(&self) -> bool {
         std::mem::take(&mut self.lock().is_asked)
     }
@@ -484,7 +484,7 @@ impl Client {
             connection.filled.notify_one();
         }
         self.connection = Some(connection);
-        // Nobody waits until it has caught up.
+        // No one waits until it has caught up.
         self.is_left_behind = self.size > ENOUGH;
         self.taken.notify_one();
     }

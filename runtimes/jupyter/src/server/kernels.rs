@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use serde_json::{Value, json};
 use sorna::KernelSpec;
 use sorna::tokio::{Client, Kernel};
@@ -13,7 +14,9 @@ use tokio::sync::{oneshot, watch};
 use super::frames::Incoming;
 use super::hub::Hub;
 use super::reply::Problem;
-use crate::engine::{Arrivals, Completeness, Engine, Link, Published, Replies, Restarted};
+use crate::engine::{
+    Arrivals, Completeness, Engine, Link, NoKernel, Published, Replies, Restarted,
+};
 use crate::lock::lock;
 use crate::message::{Channel, Message, Request};
 
@@ -33,28 +36,9 @@ pub(super) struct Entry {
     pub(super) hub: Hub,
     arrivals: Arrivals,
     restarts: UnboundedSender<Restarted>,
-    /// Where what follows from requests goes that the kernel does not get.
-    refusals: UnboundedSender<Message>,
     current: watch::Receiver<Option<Kernel>>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
-}
-
-const MIB: usize = 1024 * 1024;
-/// What a request to the gateway takes besides the code in it, in bytes, by far.
-const REST_OF_REQUEST: usize = 16 * 1024;
-/// The error for a cell that does not fit into a request.
-const TOO_LARGE: &str = "CellTooLarge";
-
-/// Whether a request to the gateway has room for code: its size in bytes if not.
-fn fits(code: &str) -> Result<(), usize> {
-    let most = MIB - REST_OF_REQUEST;
-    // As JSON, a character has up to six bytes.
-    let is_small = code.len() <= most / 6;
-    match is_small || serde_json::to_string(code).is_ok_and(|json| json.len() <= most) {
-        true => Ok(()),
-        false => Err(code.len()),
-    }
 }
 
 /// What became of a message of a client.
@@ -92,6 +76,17 @@ impl Replies for ToClient {
     }
 }
 
+/// The response if there is no kernel.
+fn no_kernel(reason: NoKernel, what: &str) -> Problem {
+    match reason {
+        NoKernel::Refused(error) => Problem::of_gateway(&error, what),
+        NoKernel::Unopened(failure) => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("{what}: {}", failure.value),
+        ),
+    }
+}
+
 impl Kernels {
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
         lock(&self.0).clone()
@@ -116,14 +111,13 @@ impl Kernels {
         // If the client leaves before, the kernel is destroyed as soon as it is there.
         if let Err(error) = engine.create().await {
             let what = format!("cannot start a kernel of {name}");
-            let problem = Problem::of_gateway(&error, &what);
+            let problem = no_kernel(error, &what);
             tracing::warn!("{}", problem.message());
             return Err(problem);
         }
         let (arrivals, requests) = Arrivals::new();
         let (published, messages) = Published::new();
         let (restarts, to_restart) = unbounded_channel();
-        let (refusals, mut refused) = unbounded_channel();
         let stop = watch::Sender::new(false);
         let (over, ended) = watch::channel(false);
         let mut stopped = stop.subscribe();
@@ -147,7 +141,6 @@ impl Kernels {
                 hub: Hub::new(engine.in_use()),
                 arrivals,
                 restarts,
-                refusals,
                 current: engine.current(),
                 stop,
                 ended,
@@ -165,16 +158,8 @@ impl Kernels {
         entry.hub.set_state("idle");
         lock(&self.0).push(Arc::clone(&entry));
         tokio::spawn(async move {
-            loop {
-                let message = tokio::select! {
-                    biased;
-                    message = messages.recv() => message,
-                    refused = refused.recv() => refused,
-                };
-                match message {
-                    Some(message) => of.hub.deliver(message).await,
-                    None => break,
-                }
+            while let Some(message) = messages.recv().await {
+                of.hub.deliver(message).await;
             }
             lock(&all.0).retain(|it| !Arc::ptr_eq(it, &of));
             of.hub.close();
@@ -193,7 +178,11 @@ impl Kernels {
                         let Some(entry) = weak.upgrade() else {
                             return;
                         };
-                        entry.look().await;
+                        // Its end is not waited for: it comes when this task is over as well, since it could say more.
+                        if entry.is_gone().await {
+                            entry.stop.send_replace(true);
+                            return;
+                        }
                         continue;
                     }
                 }
@@ -227,8 +216,11 @@ impl Entry {
         };
         let arrivals = match message.channel {
             Channel::Control => &self.arrivals.control,
+            Channel::Stdin if request.kind() != "input_reply" => {
+                return Taken::Ignored("only answers are sent on this channel");
+            }
             Channel::Stdin if !self.hub.takes_answer() => {
-                return Taken::Ignored("nobody has asked for it");
+                return Taken::Ignored("no one has asked for it");
             }
             Channel::Stdin => {
                 let _ = self.arrivals.stdin.send(request);
@@ -241,37 +233,9 @@ impl Entry {
         if !self.hub.request(session, kind, &message.header, size) {
             return Taken::TooMany;
         }
-        if kind == "execute_request"
-            && let Err(size) = fits(request.text("code"))
-        {
-            self.refuse(&request, size);
-            return Taken::Passed;
-        }
         // If it ends just now, its clients are told.
         let _ = arrivals.send(request);
         Taken::Passed
-    }
-
-    /// Answers a request to run a cell of so many bytes.
-    fn refuse(&self, request: &Request, size: usize) {
-        let value = format!(
-            "the code of a cell may have 1 MiB, and this one has {:.1} MiB: it was not run. Data belongs in files, which cells read",
-            size as f64 / MIB as f64
-        );
-        let error = json!({
-            "ename": TOO_LARGE, "evalue": value, "traceback": [format!("{TOO_LARGE}: {value}")],
-        });
-        let mut reply = error.clone();
-        reply["status"] = json!("error");
-        reply["user_expressions"] = json!({});
-        reply["payload"] = json!([]);
-        let state = |state| request.child("status", json!({"execution_state": state}));
-        let shown = (!request.flag("silent", false)).then(|| request.child("error", error));
-        let reply = request.child("execute_reply", reply).on(Channel::Shell);
-        let all = [state("busy")].into_iter().chain(shown);
-        for message in all.chain([reply, state("idle")]) {
-            let _ = self.refusals.send(message);
-        }
     }
 
     /// Interrupts what runs.
@@ -295,7 +259,7 @@ impl Entry {
                 let _ = tokio::time::timeout(TOLD, renewed.changed()).await;
                 Ok(())
             }
-            Ok(Err(error)) => Err(Problem::of_gateway(&error, "cannot restart the kernel")),
+            Ok(Err(error)) => Err(no_kernel(error, "cannot restart the kernel")),
             Err(_) => Err(is_over()),
         }
     }
@@ -306,25 +270,30 @@ impl Entry {
         let _ = self.ended.clone().wait_for(|it| *it).await;
     }
 
-    /// Looks whether it is still there: ends it if it is not. One that runs something finds out by itself.
+    /// Looks whether it is still there: ends it if it is not.
     pub(super) async fn look(&self) {
+        if self.is_gone().await {
+            self.end().await;
+        }
+    }
+
+    /// Whether the gateway has it no longer. One that runs something finds out by itself.
+    async fn is_gone(&self) -> bool {
         let Some(kernel) = self.current.borrow().clone() else {
-            return;
+            return false;
         };
         if self.hub.report().execution == "busy" {
-            return;
+            return false;
         }
         let info = tokio::time::timeout(LOOKED, kernel.info()).await;
         let is_gone = info.is_ok_and(|info| info.is_err_and(|error| error.is_not_found()));
         // It may have been replaced meanwhile.
         let current = self.current.borrow().as_ref().map(|it| it.id().clone());
-        if is_gone && current.as_ref() == Some(kernel.id()) {
-            self.end().await;
-        }
+        is_gone && current.as_ref() == Some(kernel.id())
     }
 }
 
-/// Somebody waits for a restart.
+/// Someone waits for a restart.
 struct Restarting<'h>(&'h Hub);
 
 impl Drop for Restarting<'_> {

@@ -5,7 +5,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::engine::chain;
+use sorna::with_causes;
 
 /// An error response.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Problem {
         let problem = gateway.and_then(sorna::GatewayError::problem);
         let problem = problem.filter(|problem| problem.agent_details.is_none());
         let words = problem.and_then(|problem| problem.message());
-        let words = words.map_or_else(|| chain(error), str::to_owned);
+        let words = words.map_or_else(|| with_causes(error), str::to_owned);
         Self::new(status, format!("{what}: {words}"))
     }
 

@@ -358,6 +358,49 @@ fn cells_are_interrupted_and_kernels_restarted() {
     });
 }
 
+/// Whatever is carried out when the kernel is restarted is answered.
+#[test]
+fn questions_that_a_restart_comes_between_are_answered() {
+    let house = House::open();
+    let id = house.start("python3");
+    let mut channels = house.channels(&id, "s", None);
+    let slow = "import time\nclass Slow:\n  def __getattr__(self, name): time.sleep(1000)\n  def __dir__(self): time.sleep(1000)\nslow = Slow()";
+    channels.run(slow);
+    for kind in ["inspect", "complete"] {
+        channels.run(slow);
+        let content = json!({"code": "slow.", "cursor_pos": 5, "detail_level": 0});
+        let request = channels.send("shell", &format!("{kind}_request"), &content);
+        loop {
+            let message = channels.wait("status");
+            if message["parent_header"]["msg_id"] == request {
+                break;
+            }
+        }
+        let restart = format!("POST /api/kernels/{id}/restart");
+        assert_eq!(house.call(&restart, "").0, 200);
+        let all = channels.follow(&request);
+        let reply = format!("{kind}_reply");
+        assert!(kinds(&all).contains(&reply.as_str()), "{all:?}");
+    }
+}
+
+/// What else comes on the channel of answers takes no question from who is asked.
+#[test]
+fn only_answers_are_answers() {
+    let house = House::open();
+    let id = house.start("python3");
+    let mut channels = house.channels(&id, "s", None);
+    let request = channels.execute("print(input('? '))");
+    channels.wait("input_request");
+    channels.send("stdin", "comm_msg", &json!({"comm_id": "x", "data": {}}));
+    channels.send("stdin", "input_reply", &json!({"value": "here"}));
+    let all = channels.follow(&request);
+    assert!(
+        all.contains(&("stream".to_owned(), "here\n".to_owned())),
+        "{all:?}"
+    );
+}
+
 /// Output is kept for a client that is slow to read it, and arrives complete.
 #[test]
 fn slow_clients_get_all() {
@@ -467,7 +510,13 @@ fn who_asks_for_too_much_is_sent_away() {
             // So many that it is sent away before the end.
             let most = if large == 0 { 10_001 } else { 8 };
             for _ in 0..most {
-                channels.send("shell", "comm_info_request", &content);
+                // The reason can be read also where it was sent away before the last one.
+                if channels
+                    .try_send("shell", "comm_info_request", &content)
+                    .is_err()
+                {
+                    break;
+                }
             }
             if let Message::Close(frame) = channels.socket.read().expect("a close frame") {
                 break frame.expect("a reason");
@@ -511,6 +560,22 @@ fn cells_that_are_too_large_are_refused_as_such() {
             assert_eq!(kinds(&all), ["status", "error", "execute_reply", "status"]);
             assert_eq!(all[1].1, "CellTooLarge");
         }
+        // In its turn, and as any cell that fails.
+        let first = channels.execute("import time\nprint('begun')\ntime.sleep(0.5)\nprint('done')");
+        let large = channels.execute(&format!("x = '{}'", "x".repeat(2 << 20)));
+        let last = channels.execute("print('never')");
+        assert_eq!(channels.follow(&first)[2].1, "begun\n");
+        let (mut all, mut left) = (Vec::new(), vec![large, last]);
+        while !left.is_empty() {
+            let message = channels.next();
+            let kind = message["header"]["msg_type"].as_str().expect("a type");
+            if let Some(status) = message["content"]["status"].as_str() {
+                all.push((kind.to_owned(), status.to_owned()));
+                left.retain(|it| message["parent_header"]["msg_id"] != **it);
+            }
+        }
+        let of = |status: &str| ("execute_reply".to_owned(), status.to_owned());
+        assert_eq!(all, [of("error"), of("aborted")]);
         assert_eq!(channels.run("print(len(x))"), "400000\n");
     }
 }

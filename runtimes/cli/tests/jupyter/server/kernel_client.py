@@ -23,6 +23,8 @@ with JupyterKernelClient(server_url=os.environ["URL"], token=os.environ["TOKEN"]
     assert answers == ["name? "], reply
     for number in range(50):
         assert kernel.execute(f"print({number})")["outputs"][0]["text"] == f"{number}\n"
+    # Its own cells are silent.
+    assert [it["name"] for it in kernel.list_variables()] == ["x"], kernel.list_variables()
     assert kernel.is_alive()
     kernel.restart()
     reply = kernel.execute("x")

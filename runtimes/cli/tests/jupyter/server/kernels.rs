@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::peer::House;
+use crate::support::eventually;
 
 #[test]
 fn kernels_are_started_listed_and_ended() {
@@ -72,6 +73,19 @@ fn kernels_are_started_listed_and_ended() {
     }
     let (_, left) = house.call("GET /api/kernels", "");
     assert_eq!(left.as_array().map(Vec::len), Some(1));
+}
+
+/// A kernel that no one uses ends with its idle time, which is noticed without anybody asking.
+#[test]
+fn kernels_that_are_gone_are_no_longer_listed() {
+    let house = House::with(|command| command.args(["--idle-timeout", "1s"]));
+    let id = house.start("bash");
+    let count = || house.call("GET /api/status", "").1["kernels"].clone();
+    assert_eq!(count(), 1);
+    eventually("it is gone", || count() == 0);
+    assert_eq!(house.call("GET /api/kernels", "").1, json!([]));
+    assert_eq!(house.call(&format!("GET /api/kernels/{id}"), "").0, 404);
+    assert_eq!(house.call(&format!("DELETE /api/kernels/{id}"), "").0, 404);
 }
 
 #[test]

@@ -149,6 +149,16 @@ pub(crate) fn parts(channel: &str, texts: [&str; 4]) -> Vec<u8> {
 impl Channels {
     /// Sends a request, and returns its ID.
     pub(crate) fn send(&mut self, channel: &str, kind: &str, content: &Value) -> String {
+        self.try_send(channel, kind, content).expect("it reads")
+    }
+
+    /// The same to a server that may have closed the connection.
+    pub(crate) fn try_send(
+        &mut self,
+        channel: &str,
+        kind: &str,
+        content: &Value,
+    ) -> Result<String, tungstenite::Error> {
         self.count += 1;
         let id = format!("{}-{}", self.session, self.count);
         let header = json!({
@@ -168,8 +178,8 @@ impl Channels {
                 Message::text(message.to_string())
             }
         };
-        self.socket.send(message).expect("it reads");
-        id
+        self.socket.send(message)?;
+        Ok(id)
     }
 
     pub(crate) fn execute(&mut self, code: &str) -> String {
