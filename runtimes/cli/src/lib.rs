@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `sorna --help` lists the commands, and `sorna man` prints manual pages. Each command is a file or folder
-//! of its name, with its arguments and what it does. The minimum supported Rust version is 1.89.
+//! of its name, with its arguments and what it does. The minimum supported Rust version is 1.88.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +39,8 @@ mod local;
 mod lock;
 mod login;
 mod lost;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod nearest;
 mod order;
 mod pages;
@@ -117,6 +119,8 @@ pub fn sorna() -> ExitCode {
         Command::Langs(arguments) => langs::langs(&arguments, &globals),
         #[cfg(feature = "jupyter")]
         Command::Jupyter(arguments) => jupyter::jupyter(arguments, &globals),
+        #[cfg(feature = "mcp")]
+        Command::Mcp(arguments) => mcp::mcp(*arguments, &globals),
         Command::Login(arguments) => login::login(&arguments, &globals),
         Command::Logout(arguments) => login::logout(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),

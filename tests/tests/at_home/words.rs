@@ -22,6 +22,7 @@ const ROWS: &[Row] = &[
     row("bash", "eval 'continue'; return 3; echo x"),
     row("python3", "import sys; print(sys.stdin.name, sys.stdin.mode, sys.stdout.name, sys.stdout.mode, sys.stderr.name)"),
     row("python3", "import sys; print(sys.stdout, sys.stderr)"),
+    row("python3", "print(input, open, exit)"),
     row("python3", "import sys; print(sys.stdin.buffer.name, sys.stdout.buffer.name, sys.stdout.buffer.mode, sys.stdin.buffer.raw.name)"),
 ];
 

@@ -222,7 +222,7 @@ fn checked<D: Driver>(
     })
 }
 
-/// How long a check of somebody else's gateway may take: `SORNA_TEST_LIMIT` says it in seconds. Those of ours all end.
+/// How long a check of someone else's gateway may take: `SORNA_TEST_LIMIT` says it in seconds. Those of ours all end.
 fn limit() -> Duration {
     let limit = variable("SORNA_TEST_LIMIT");
     let seconds = limit.map(|limit| limit.parse().expect("SORNA_TEST_LIMIT is a number"));
@@ -251,7 +251,7 @@ fn is_lacking(feature: Feature) -> bool {
 }
 
 impl<D: Driver> Lab<D> {
-    /// `None` if the gateway is somebody else's and does not speak this dialect.
+    /// `None` if the gateway is someone else's and does not speak this dialect.
     fn new(manner: Manner) -> Option<Self> {
         let dialect = manner.dialect();
         let (gateway, endpoint, access_key, secret_key) = match variable("SORNA_TEST_ENDPOINT") {
@@ -363,7 +363,7 @@ impl<D: Driver> Lab<D> {
         offers
     }
 
-    /// What the gateway calls a language. `SORNA_TEST_LANGS` has the languages of somebody else's gateway, separated by
+    /// What the gateway calls a language. `SORNA_TEST_LANGS` has the languages of someone else's gateway, separated by
     /// commas, with their names there if these differ: `python3=cr.backend.ai/stable/python:3.9-ubuntu20.04,bash=git`. A
     /// check that needs another one is skipped.
     pub(crate) fn image(&self, lang: &str) -> String {
@@ -448,7 +448,7 @@ fn newest(dialect: Dialect) -> ApiVersion {
     }
 }
 
-/// Which version of this dialect somebody else's gateway speaks, if it speaks one.
+/// Which version of this dialect someone else's gateway speaks, if it speaks one.
 async fn version_of_another<D: Driver>(dialect: Dialect, driver: &D) -> Option<ApiVersion> {
     let named = match dialect {
         Dialect::SornaV2 => Feature::SornaV2,

@@ -36,7 +36,7 @@ fn an_id_names_the_kernel_that_exists() {
         command.args(["destroy", &id]);
         check(command).success();
         if at as usize == backend_at as At as usize {
-            // With a new session of this name, nobody would find it.
+            // With a new session of this name, no one would find it.
             let mut command = at(directory.path(), &gateway);
             command.args(["run", "-t", &id, "python3", "-c", "1"]);
             check(command)

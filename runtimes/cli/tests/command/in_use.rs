@@ -31,7 +31,7 @@ fn a_loop_in_a_shell_outlives_the_idle_timeout() {
     terminal.types(
         "i=0; while ! [ -e enough ]; do i=$((i+1)); sleep 0.05; done; echo \"all $((i>0))\"\n",
     );
-    // Others that nobody uses come and go meanwhile.
+    // Others that no one uses come and go meanwhile.
     for _ in 0..2 {
         let made = run(
             directory.path(),

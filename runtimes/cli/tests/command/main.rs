@@ -38,6 +38,8 @@ mod lines;
 mod local;
 mod login;
 mod logs;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod media;
 mod modes;
 mod pages;

@@ -160,6 +160,11 @@ const JUPYTER: &[&str] = match cfg!(feature = "jupyter") {
     false => &[],
 };
 
+const MCP: &[&str] = match cfg!(feature = "mcp") {
+    true => &["mcp", "mcp-install"],
+    false => &[],
+};
+
 #[test]
 fn all_manual_pages_are_written() {
     let directory = here();
@@ -167,7 +172,7 @@ fn all_manual_pages_are_written() {
     command.args(["man", "--dir", "share/man1"]);
     check(command).success().stdout_eq("").stderr_eq(format!(
         "✔ Wrote {} pages to share/man1.\n",
-        COMMANDS.len() + JUPYTER.len() + 3
+        COMMANDS.len() + JUPYTER.len() + MCP.len() + 3
     ));
     let mut names: Vec<String> = std::fs::read_dir(directory.path().join("share/man1"))
         .expect("a directory")
@@ -183,6 +188,7 @@ fn all_manual_pages_are_written() {
     let mut expected: Vec<String> = COMMANDS
         .iter()
         .chain(JUPYTER)
+        .chain(MCP)
         .map(|command| format!("sorna-{command}.1"))
         .chain(["sorna.1", "lcc.1", "lpython.1"].map(str::to_owned))
         .collect();

@@ -92,7 +92,7 @@ fn no_prompts_are_shown_where_the_input_is_a_pipe() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-/// At home, R asks nobody then.
+/// At home, R asks no one then.
 #[test]
 fn after_readline_of_r_the_next_lines_are_for_what_reads_them() {
     if !need("Rscript") {

@@ -43,7 +43,7 @@ fn lives(client: &Client, id: &KernelId) -> bool {
     client.kernel(id.clone()).info().is_ok()
 }
 
-/// Creates a kernel that nobody uses, and waits until it ends: by then, any other that is not in use has ended, too.
+/// Creates a kernel that no one uses, and waits until it ends: by then, any other that is not in use has ended, too.
 fn pass(client: &Client) {
     let kernel = client.create("bash").expect("a kernel");
     eventually("a kernel that nobody uses ends", || {

@@ -96,6 +96,10 @@ fn wrong_places_are_errors() {
             &["run", "--local", "--venv", "nowhere"],
             "--venv nowhere: there is no directory `bin` in it",
         ),
+        (
+            &["run", "--local", "--path", "nowhere:/nor/there"],
+            "--path nowhere:/nor/there: none of these directories exists",
+        ),
         (&["run", "--venv", "tools"], "--venv needs --local"),
         (&["shell", "--path", "tools"], "--path needs --local"),
     ] {

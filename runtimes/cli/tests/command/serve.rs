@@ -569,7 +569,7 @@ fn a_log_that_nobody_reads_makes_nothing_wait() {
     stderr.read_to_string(&mut log).expect("text");
     assert!(log.len() > 60_000, "{}", log.len());
 
-    // What was dropped is counted where somebody reads the log again.
+    // What was dropped is counted where someone reads the log again.
     let mut served = Served::start(directory.path(), &["--log", "info"]);
     let settings = &served.settings;
     let config = sorna::Config::from_lookup(|name| settings.get(name).cloned()).expect("settings");

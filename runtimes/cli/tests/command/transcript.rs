@@ -233,7 +233,8 @@ fn the_session_in_the_manual_is_what_happens() {
         if !wrong.is_empty() {
             let _ = write!(all, "\n{heading}:\n\n{wrong}");
         }
-        assert_eq!(gateway.stats().kernels, 0, "the last command destroys it");
+        let kernels = gateway.stats().kernels;
+        assert_eq!(kernels, 0, "the last command destroys it\n{all}");
         gateway.stop();
     }
     assert!(all.is_empty(), "{all}");

@@ -1,4 +1,4 @@
-//! Output that nobody fetches.
+//! Output that no one fetches.
 
 use std::io::Write;
 use std::thread;
@@ -30,7 +30,7 @@ fn make_media(client: &Client) -> Kernel {
     kernel
 }
 
-/// Asks for the rest until the execution ends. Output in responses that nobody read does not come again.
+/// Asks for the rest until the execution ends. Output in responses that no one read does not come again.
 fn fetch_some(client: &Client, kernel: &Kernel) {
     let until = Instant::now() + PATIENCE;
     loop {

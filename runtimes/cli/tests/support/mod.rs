@@ -151,7 +151,7 @@ pub(crate) fn wait(child: &mut Child) -> std::process::ExitStatus {
     status.expect("it ended")
 }
 
-/// Waits until this pipe is full, since nobody reads it.
+/// Waits until this pipe is full, since no one reads it.
 #[track_caller]
 pub(crate) fn is_full(pipe: &impl AsFd) {
     let waiting = || rustix::io::ioctl_fionread(pipe).expect("a pipe");
