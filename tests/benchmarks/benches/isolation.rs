@@ -322,7 +322,6 @@ fn bubblewrap(client: &Client) {
     row(what, "`python3 -c ...`", &bwrap_python, &python, "-");
     let what = "a bash kernel created and destroyed";
     row(what, "`bash -c :` in bubblewrap", &cold, &bwrap, "1.5");
-    kernel.destroy().expect("its end");
 
     let gateway = Server::start("stock");
     let client = Client::new(config(gateway.address));
@@ -341,6 +340,8 @@ fn bubblewrap(client: &Client) {
     }
     let what = "the same from stock";
     row(what, "`bash -c :` in bubblewrap", &ours, &theirs, "0.6");
+    // Until here, for its directory is among the mounts.
+    kernel.destroy().expect("its end");
 }
 
 fn process(command: &mut Command) {

@@ -79,10 +79,10 @@ fn main() -> ExitCode {
         let chart = Chart {
             title: "How cost grows with the number of kernels and of clients",
             panels: vec![
-                panel("executions a second, kernels", &kernels, |it| it.per_second),
-                panel("memory in MiB, kernels", &kernels, |it| it.mebibytes),
-                panel("exchanges a second, clients", &clients, |it| it.per_second),
-                panel("memory in MiB, clients", &clients, |it| it.mebibytes),
+                rates("executions a second by kernels, of the best", &kernels),
+                memory_of("MiB of the gateway and its kernels", &kernels),
+                rates("exchanges a second by clients, of the best", &clients),
+                memory_of("MiB of the clients", &clients),
             ],
         };
         fs::write(&path, chart.to_string()).expect("a file");
@@ -177,7 +177,8 @@ async fn over_clients() -> Vec<Point> {
         };
         memory::forget_peak();
         let per_second = rate(EXCHANGES.div_ceil(number) * number, turn).await;
-        let added = memory::peak().saturating_sub(before);
+        // At least a page: what was there before may do, and a logarithm has to be.
+        let added = memory::peak().saturating_sub(before).max(4096);
         points.push(Point {
             number,
             per_second,
@@ -205,12 +206,22 @@ fn print(what: &str, whose: &str, points: &[Point]) {
     println!("\n| {what} | a second, of the best | memory of {whose}, MiB |\n|---|---|---|");
     for point in points {
         println!(
-            "| {} | {:.2} | {:.1} |",
+            "| {} | {:.2} | {:.2} |",
             point.number,
             point.per_second / best,
             point.mebibytes
         );
     }
+}
+
+/// Rates as parts of the best one, as in the tables.
+fn rates<'t>(title: &'t str, points: &[Point]) -> Panel<'t> {
+    let best = points.iter().map(|it| it.per_second).fold(0.0, f64::max);
+    panel(title, points, |it| it.per_second / best)
+}
+
+fn memory_of<'t>(title: &'t str, points: &[Point]) -> Panel<'t> {
+    panel(title, points, |it| it.mebibytes)
 }
 
 fn panel<'t>(title: &'t str, points: &[Point], value: impl Fn(&Point) -> f64) -> Panel<'t> {

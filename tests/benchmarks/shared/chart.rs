@@ -37,6 +37,7 @@ impl Axis {
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let least = values.clone().fold(f64::MAX, f64::min);
         let most = values.fold(f64::MIN, f64::max);
+        assert!(least > 0.0, "a logarithm of {least}");
         let from = least.log10().floor();
         Self {
             from,
