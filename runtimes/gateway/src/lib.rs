@@ -108,6 +108,23 @@
 //! An execution over a WebSocket whose client is gone is interrupted, unless its first request says `"persists": true`. What it
 //! printed and what it prints then is kept in the same way.
 //!
+//! # Between executions
+//!
+//! An extension of this gateway in both dialects (`"between"`, named by `GET /v2`, `GET /` and creations), in the marks of first
+//! requests:
+//!
+//! - `"listen": true`, in a query without code and with an ID of its own, starts nothing, disturbs nothing and does not keep the
+//!   kernel in use. It waits for output that belongs to no execution, as of threads and of processes in the background: the
+//!   response has that and the status `finished`, and comes once. After half a minute, or when something starts or runs, it is
+//!   `continued` and empty. That is also the response if a program waited for input when the request came, and has printed
+//!   something since or waits no more: an input of no bytes in its execution then says what.
+//! - `"apart": true` puts what was printed since the execution before among what is `unclaimed` (if the mark asks for that),
+//!   and not at the beginning of the output of this one.
+//!
+//! A query whose first line is `# sorna: question` is a question of the client, and not part of the program: in python3 it has
+//! names of its own, whatever the program has replaced, and in bash, the descriptor of the control channel: see
+//! [`Execute::QUESTION`](sorna_core::Execute::QUESTION).
+//!
 //! # Without a client, and attaching
 //!
 //! An extension of this gateway in both dialects (`"attach"`, named by `GET /v2`, `GET /` and creations), in the marks of first

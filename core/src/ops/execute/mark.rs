@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 /// What a request says of the execution that it belongs to: see [`Execute::with_mark`](super::Execute::with_mark).
 ///
 /// On the wire it is `{"id": text, "request": number, "wait": bool, "again": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool,
-/// "inputOf": text, "detached": bool, "attach": bool, "persists": bool, "client": text, "received": number}`, of which all but
-/// the first two may be missing. The last five are part of the extension [`Execute::ATTACH`](super::Execute::ATTACH).
+/// "inputOf": text, "detached": bool, "attach": bool, "persists": bool, "client": text, "received": number, "apart": bool,
+/// "listen": bool}`, of which all but the first two may be missing. `detached` to `received` are part of the extension
+/// [`Execute::ATTACH`](super::Execute::ATTACH), the last two of [`Execute::BETWEEN`](super::Execute::BETWEEN).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -64,6 +65,13 @@ pub struct RunMark {
     /// How many results have arrived over a WebSocket of this execution that has broken. The gateway sends the rest again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,
+    /// Whether what was printed while nothing ran is apart from the output of this execution: see
+    /// [`with_earlier_apart`](Self::with_earlier_apart). Counts in the first request.
+    #[serde(rename = "apart", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_apart: bool,
+    /// Whether it starts nothing, and takes what is printed while nothing runs: see [`of_listening`](Self::of_listening).
+    #[serde(rename = "listen", default, skip_serializing_if = "std::ops::Not::not")]
+    pub listens: bool,
 }
 
 impl RunMark {
@@ -102,6 +110,39 @@ impl RunMark {
             takes_unclaimed: true,
             ..Self::default()
         }
+    }
+
+    /// Of a single request, with this ID, that starts nothing, and waits for what is printed while nothing runs: by threads and
+    /// processes that executions have left behind. It disturbs no execution, and does not keep the kernel in use.
+    ///
+    /// As soon as there is such output, or some that no client has received, the response has it, with the status `finished`,
+    /// and it is gone from the kernel. If there is none within half a minute, or something runs or starts, the response is empty,
+    /// with the status `continued`.
+    ///
+    /// If a program waits for input when the request comes, the response, which is empty with the status `continued`, comes when
+    /// it has printed something, or waits no more. Its client gets that as usual, by [giving it no
+    /// bytes](crate::ExecutionResult::may_go_on).
+    ///
+    /// The request is a query without code.
+    ///
+    /// For gateways that offer [`Execute::BETWEEN`](super::Execute::BETWEEN).
+    #[must_use]
+    pub fn of_listening(id: impl Into<String>) -> Self {
+        Self {
+            listens: true,
+            takes_unclaimed: true,
+            ..Self::new(id)
+        }
+    }
+
+    /// Sets whether what was printed since the execution before it has ended is apart from its own output: among what is
+    /// [unclaimed](Self::with_unclaimed), if it takes that. Without this, it is at the beginning of its own.
+    ///
+    /// For gateways that offer [`Execute::BETWEEN`](super::Execute::BETWEEN); others ignore it.
+    #[must_use]
+    pub fn with_earlier_apart(mut self, is_apart: bool) -> Self {
+        self.is_apart = is_apart;
+        self
     }
 
     /// Sets whether the execution starts without a client: then the response comes as soon as it has started, with the status

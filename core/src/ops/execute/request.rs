@@ -52,6 +52,20 @@ impl Execute {
     /// The name of the extension that [`with_echo`](Self::with_echo) needs, and of the option that is sent then.
     pub const ECHO: &str = "echo";
 
+    /// The name of the extension for what happens between executions: that
+    /// [output from there comes apart](RunMark::with_earlier_apart), that clients [listen](RunMark::of_listening), and that
+    /// code with [`QUESTION`](Self::QUESTION) as its first line is a question.
+    pub const BETWEEN: &str = "between";
+
+    /// The first line of a snippet that is no part of the program, and answers a question of its client. In python3 it has names
+    /// of its own, which are those of Python whatever the program has replaced: the program's variables are in `space`,
+    /// `answer(text)` answers, and `number(n)` gives the next snippet its number, as notebooks count. In bash, it is
+    /// executed by the program's shell with the descriptor 62 open for messages of the kernel; elsewhere, the line has to be
+    /// a comment, and is nothing else.
+    ///
+    /// An answer is a [`Record::Value`](crate::Record::Value) that [is displayed](crate::ValueForms::display) as `{"answer": text}`.
+    pub const QUESTION: &str = "# sorna: question";
+
     /// The name of the extension by which [`REFUSAL`](Self::REFUSAL) is understood.
     pub const REFUSALS: &str = "refusals";
 

@@ -103,6 +103,14 @@ impl Kernel {
         Self(self.0.with_echo(wants_echo))
     }
 
+    /// Whether what was printed since the execution before has ended, as by a thread, is apart from the output of an execution: a
+    /// [`Record::Unclaimed`](sorna_core::Record::Unclaimed) at its beginning. For gateways that can do
+    /// [that](sorna_core::Execute::BETWEEN); elsewhere, and without this, it is the beginning of its output.
+    #[must_use]
+    pub fn with_earlier_apart(self, is_apart: bool) -> Self {
+        Self(self.0.with_earlier_apart(is_apart))
+    }
+
     /// Whether its gateway sends values of expressions of its language, as far as it has said so.
     #[must_use]
     pub fn echoes(&self) -> bool {
@@ -166,6 +174,19 @@ impl Kernel {
     /// gateway of `sorna serve`; the end with others is [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered).
     pub fn attach(&self) -> Execution {
         Execution(self.0.attach())
+    }
+
+    /// Waits for output that belongs to no execution that runs: what threads and processes print that executions have left behind.
+    /// It disturbs none, and does not keep the kernel in use. The result is what is there, which comes nowhere else, with
+    /// the status [`Finished`](sorna_core::ExecutionStatus::Finished). Without output, after half a minute or when something
+    /// starts, it is [`Continued`](sorna_core::ExecutionStatus::Continued), and so it is when a program that waits for input has printed
+    /// something, which its execution then brings: see [`RunMark::of_listening`](sorna_core::RunMark::of_listening).
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) if the gateway is not that of `sorna serve`.
+    pub fn listen(&self) -> Result<ExecutionResult, Error> {
+        wait(self.0.listen())
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory

@@ -77,7 +77,7 @@ impl<T: Transport + 'static> Execution<T> {
         way: Way,
         carries_bytes: Option<bool>,
         is_kept: bool,
-        time_limit: Option<Duration>,
+        mark: RunMark,
     ) -> Self {
         let streams = client.clone();
         let run_id = random_token().to_string();
@@ -85,8 +85,7 @@ impl<T: Transport + 'static> Execution<T> {
         let make = move |caller| {
             let mark = match way {
                 Way::Attached => RunMark::of_attached(),
-                _ => RunMark::default()
-                    .with_time_limit(time_limit)
+                _ => mark
                     .with_unclaimed(way == Way::Whole)
                     .with_detached(way == Way::Detached)
                     .with_persistence(is_kept),

@@ -8,9 +8,9 @@ use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgres
 #[cfg(feature = "terminal")]
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
-    Complete, CreateKernel, Destroy, Dialect, Error, Execute, ExecuteMode, ExecutionResult, Info,
-    Interrupt, KernelId, KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile,
-    UploadFiles, UsageError,
+    BuildError, Complete, CreateKernel, Destroy, Dialect, Error, Execute, ExecuteMode,
+    ExecutionResult, Info, Interrupt, KernelId, KernelInfo, KernelSpec, ProblemKind, Restart,
+    RunMark, SessionToken, UploadFile, UploadFiles, UsageError,
 };
 
 use super::Execution;
@@ -47,6 +47,8 @@ pub struct Kernel<T> {
     /// Whether its gateway sends values of expressions of its language, as far as it has said so, and whether they are wanted.
     echoes: bool,
     wants_echo: bool,
+    /// Whether what was printed between executions is to be apart from their output.
+    has_earlier_apart: bool,
     /// What was said when it was created, or found by its token.
     created: Option<bool>,
     other_languages: Vec<String>,
@@ -141,6 +143,7 @@ impl<T: Transport + 'static> Kernel<T> {
             carries_bytes: None,
             echoes: false,
             wants_echo: false,
+            has_earlier_apart: false,
             created: None,
             other_languages: Vec::new(),
             time_limit: None,
@@ -169,6 +172,15 @@ impl<T: Transport + 'static> Kernel<T> {
     #[must_use]
     pub fn with_echo(mut self, wants_echo: bool) -> Self {
         self.wants_echo = wants_echo;
+        self
+    }
+
+    /// Whether what was printed since the execution before has ended, as by a thread, is apart from the output of an execution: a
+    /// [`Record::Unclaimed`](sorna_core::Record::Unclaimed) at its beginning. For gateways that can do
+    /// [that](sorna_core::Execute::BETWEEN); elsewhere, and without this, it is the beginning of its output.
+    #[must_use]
+    pub fn with_earlier_apart(mut self, is_apart: bool) -> Self {
+        self.has_earlier_apart = is_apart;
         self
     }
 
@@ -269,16 +281,42 @@ impl<T: Transport + 'static> Kernel<T> {
     fn execution(&self, mode: ExecuteMode, way: Way) -> Execution<T> {
         let start = Execute::start(self.id.clone(), mode)
             .with_echo(self.echoes && self.wants_echo && way == Way::Whole);
-        let (is_kept, time_limit) = (self.is_kept, self.time_limit);
-        let carries_bytes = self.carries_bytes;
+        let mark = RunMark::default()
+            .with_time_limit(self.time_limit)
+            .with_earlier_apart(self.has_earlier_apart && way == Way::Whole);
         Execution::new(
             self.client.clone(),
             start,
             way,
-            carries_bytes,
-            is_kept,
-            time_limit,
+            self.carries_bytes,
+            self.is_kept,
+            mark,
         )
+    }
+
+    /// Waits for output that belongs to no execution that runs: what threads and processes print that executions have left behind.
+    /// It disturbs none, and does not keep the kernel in use. The result is what is there, which comes nowhere else, with
+    /// the status [`Finished`](sorna_core::ExecutionStatus::Finished). Without output, after half a minute or when something
+    /// starts, it is [`Continued`](sorna_core::ExecutionStatus::Continued), and so it is when a program that waits for input has printed
+    /// something, which its execution then brings: see [`RunMark::of_listening`](sorna_core::RunMark::of_listening).
+    ///
+    /// Dropping the future loses nothing: executions to come have it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::NotOffered`] if the gateway is not that of `sorna serve`.
+    pub async fn listen(&self) -> Result<ExecutionResult, Error> {
+        let client = &self.client;
+        if !client.offers(Execute::BETWEEN).await? {
+            let what = "requests that listen between executions";
+            return Err(BuildError::NotOffered { what }.into());
+        }
+        let carries_bytes = self.carries_bytes;
+        let mark = RunMark::of_listening(random_token().to_string());
+        let listen = Execute::start(self.id.clone(), ExecuteMode::query(""))
+            .with_bytes(carries_bytes.unwrap_or_else(|| client.has_extension(Execute::BYTES)))
+            .with_mark(Some(mark));
+        Ok(client.call(listen).await?.value)
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
@@ -487,6 +525,7 @@ impl<T> Clone for Kernel<T> {
             carries_bytes: self.carries_bytes,
             echoes: self.echoes,
             wants_echo: self.wants_echo,
+            has_earlier_apart: self.has_earlier_apart,
             created: self.created,
             other_languages: self.other_languages.clone(),
             time_limit: self.time_limit,

@@ -23,6 +23,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     Execute::ATTACH,
     OpenTerminal::DIRECTORY,
     Execute::REFUSALS,
+    Execute::BETWEEN,
 ];
 
 /// Those that have an effect in kernels of a language.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::json;
+use sorna_core::Execute;
 use sorna_core::server::CompleteRequest;
 
 use super::console::{GONE, LARGE, Stream, lost};
@@ -226,7 +227,7 @@ pub(crate) enum Protocol {
     /// All messages.
     Full,
     /// Only snippets, each after its length in characters and in bytes as eleven digits each, after one that is the sum of
-    /// 8 for the last snippet and 4 for one that may read input, as a hexadecimal digit.
+    /// 8 for the last snippet, 4 for one that may read input and 2 for a question, as a hexadecimal digit.
     Counted,
     /// Only snippets, in a frame, that they go on with the input of those before, and replies without content after values and
     /// media.
@@ -240,7 +241,11 @@ impl Protocol {
             Self::Counted => {
                 // A shell cannot hold a NUL.
                 let code = code.replace('\0', "");
-                let flag = u8::from(is_final) * 8 + u8::from(may_read(&code)) * 4;
+                let is_question = !is_final && code.starts_with(Execute::QUESTION);
+                let flag = match is_question {
+                    true => 2,
+                    false => u8::from(is_final) * 8 + u8::from(may_read(&code)) * 4,
+                };
                 let (characters, bytes) = (code.chars().count(), code.len());
                 format!("{flag:x}{characters:011}{flag:x}{bytes:011}{code}").into_bytes()
             }

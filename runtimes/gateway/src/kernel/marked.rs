@@ -30,6 +30,9 @@ impl Kernel {
         interval: Duration,
         on_start: impl FnOnce(),
     ) -> Result<ExecuteResponse, ExecuteError> {
+        if mark.listens {
+            return self.listen(mark, peer).await;
+        }
         self.touch();
         self.displace(mark, peer).await;
         let patience = if mark.waits { interval } else { Duration::ZERO };
@@ -139,6 +142,9 @@ impl Kernel {
         }
         let plan = self.plan(request)?;
         state.set_aside();
+        if mark.is_apart && mark.takes_unclaimed && state.phase == Phase::Idle {
+            state.leave_output();
+        }
         let circumstances = Circumstances {
             continues_input: mark.input_of.is_some() && mark.input_of == state.input_of,
             ..mark.into()
@@ -147,6 +153,8 @@ impl Kernel {
         state.record = Some(Record::new(mark, Some(peer)));
         state.note_mark(mark);
         state.hand_over(mark);
+        // Whoever listens does so no more.
+        self.shared.to_client.notify_waiters();
         self.send(intent, circumstances)
     }
 

@@ -26,6 +26,7 @@ mod interpreter;
 mod language;
 mod launch;
 mod leaving;
+mod listening;
 mod log;
 mod marked;
 mod memory;

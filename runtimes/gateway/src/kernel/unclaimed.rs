@@ -21,6 +21,10 @@ pub(crate) struct Unclaimed {
 }
 
 impl Unclaimed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.console.is_empty() && self.lost == 0
+    }
+
     /// Adds output, and what that takes of the memory for output.
     pub(crate) fn add(&mut self, console: Console, mut held: Option<Held>) {
         // What the execution got from those before it is still unclaimed.

@@ -9,7 +9,8 @@
 # A shell reads byte by byte when it looks for a delimiter, so a length comes first. Depending on
 # the locale the shell counts characters or bytes, so both lengths are sent, as eleven digits each,
 # which need not be calculated with. The digit before each of them is the sum of 8 for the last
-# snippet and 4 for one that may read input.
+# snippet, 4 for one that may read input, and 2 for a question of the client, which is no program: it may write to the channel,
+# and its status is not that of a program.
 #
 # Most of the time of a short snippet goes into the runner, and most of that into redirections, and
 # into what is parsed or compared with patterns. So each turn has one redirection of everything that

@@ -63,6 +63,12 @@ _BESIDE = frozenset(
 # Of code that is a coroutine, since it awaits at its top level.
 _COROUTINE = 0x80
 _MAIN = _thread.get_ident()
+# How a question of the client begins, which is no program, and what it finds whatever the program replaces.
+_QUESTION = "# sorna: question\n"
+_BUILTINS = dict(vars(builtins))
+_GONE = object()
+_EXEC = exec
+_COMPILE = compile
 # Needed until the end, when modules lose their names.
 _READ = os.read
 _WRITE = os.write
@@ -491,11 +497,20 @@ class Jobs:
         """Wakes the main thread."""
         if self.arrived.locked():
             self.arrived.release()
+        awaited = sys.modules.get("sorna_await")
+        if awaited is not None:
+            awaited.wake()
 
     def current(self):
         """Waits for a job. May be called again if interrupted."""
         link = self.link
         while not self.pending:
+            awaited = sys.modules.get("sorna_await")
+            if awaited is not None and link.reader.get(0) != "main":
+                # Its tasks may ask for something, for which the listener reads from then on.
+                goes_on = awaited.go_on(None if link.reader else link.fd)
+                if self.pending or (goes_on and link.reader):
+                    continue
             if link.reader.setdefault(0, "main") == "main":
                 link.receive(self)
             else:
@@ -606,6 +621,8 @@ class Kernel:
     def run(self, job):
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
         code, is_last, echoes = job.message, job.kind == b"f", job.echoes
+        if code.startswith(_QUESTION) and not is_last:
+            return self.answer(code)
         self.link.echoes = echoes
         # Where a client wants values, others are what it asks by the way: its numbers are those that it shows.
         self.has_echoed |= echoes
@@ -642,9 +659,14 @@ class Kernel:
                 program = compile(code, name, "exec", flags, True)
             self.flags |= program.co_flags & _FUTURE
             self.remember(name, code)
-            self.evaluate(program)
-            if last is not None:
-                sorna_echo.show(self.evaluate(last))
+            if last is not None and (program.co_flags | last.co_flags) & _COROUTINE:
+                import sorna_await
+
+                sorna_echo.show(sorna_await.run(sorna_await.both(program, last, self.main.__dict__)))
+            else:
+                self.evaluate(program)
+                if last is not None:
+                    sorna_echo.show(self.evaluate(last))
             if echoes:
                 sorna_echo.show_figures()
             status = 0
@@ -671,6 +693,33 @@ class Kernel:
             if not is_last:
                 os._exit(status)
         return status
+
+    def answer(self, code):
+        """Answers a question of the client, apart from the program and whatever that has replaced. Returns its exit code."""
+        names = {
+            "__builtins__": _BUILTINS,
+            "space": self.main.__dict__,
+            "answer": _answer,
+            "number": number,
+        }
+        # Modules of Python, too, find what was there at the start.
+        now = builtins.__dict__
+        replaced = [(name, now.get(name, _GONE)) for name, it in _BUILTINS.items() if now.get(name, _GONE) is not it]
+        try:
+            for name, it in replaced:
+                now[name] = _BUILTINS[name]
+            _EXEC(_COMPILE(code, "<question>", "exec", 0, True), names)
+            return 0
+        except KeyboardInterrupt:
+            return 130
+        except BaseException:
+            return 1
+        finally:
+            for name, it in replaced:
+                if it is _GONE:
+                    now.pop(name, None)
+                else:
+                    now[name] = it
 
     def evaluate(self, program):
         value = eval(program, self.main.__dict__)
@@ -855,12 +904,23 @@ def echoes():
     return _LINK.echoes and not _LINK.forked
 
 
+def runs_cell():
+    """Whether this is where the snippet of a notebook runs."""
+    return _LINK.echoes and not _LINK.forked and _thread.get_ident() == _MAIN
+
+
 def number(next):
     """Gives this number to the next snippet whose value is wanted, as notebooks count them; 0 for one that does not count."""
     _KERNEL.has_echoed = True
     _KERNEL.is_uncounted = next == 0
     if next:
         _KERNEL.count = next - 1
+
+
+def _answer(text):
+    """Answers a question of the client."""
+    hex = text.encode("utf-8", "replace").hex()
+    _LINK.record(b'["value", ["application/vnd.sorna.display+json", "{\\"answer\\": \\"%b\\"}"]]' % hex.encode())
 
 
 def display(*objects, **how):
@@ -936,6 +996,11 @@ def _future_flags():
 _FUTURE = _future_flags()
 # Allows `await` outside of functions, from Python 3.8 on.
 _AWAIT = getattr(_ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
+
+
+def _adopt_asyncio(_):
+    # Which adapts it.
+    import sorna_await
 
 
 def _adopt_ipython(module):
@@ -1067,6 +1132,7 @@ def serve():
     followed = {
         "IPython.core.display": _adopt_ipython,
         "IPython.core.display_functions": _adopt_ipython,
+        "asyncio": _adopt_asyncio,
         "getpass": lambda getpass: _hide_password(link, getpass),
         "inspect": _adopt_inspect,
         "linecache": kernel.show_sources,

@@ -1,12 +1,49 @@
 """Snippets of python3 kernels that await at their top level.
 
-They all run in one event loop. Tasks that outlive a snippet go on while a later one awaits, and are
+They all run in one event loop. Tasks that outlive a snippet go on between snippets and while a later one awaits, and are
 cancelled when the interpreter ends, as `asyncio.run` does.
 """
 
 import asyncio
+import functools
+
+import _sorna_runner as _runner
 
 _loop = None
+# Whether it runs between snippets.
+_is_between = False
+
+
+def _open():
+    """The loop, which is there from now on."""
+    global _loop
+    if _loop is None or _loop.is_closed():
+        _loop = asyncio.new_event_loop()
+    # `asyncio.run` of another snippet may have set another one.
+    asyncio.set_event_loop(_loop)
+    return _loop
+
+
+def _adopt():
+    """Lets cells of notebooks create tasks without awaiting anything themselves, as there is a loop that goes on between them."""
+    original = asyncio.create_task
+
+    @functools.wraps(original)
+    def create_task(coro, **how):
+        if asyncio._get_running_loop() is None and _runner.runs_cell():
+            return _open().create_task(coro, **how)
+        return original(coro, **how)
+
+    asyncio.create_task = asyncio.tasks.create_task = create_task
+
+
+async def both(program, last, names):
+    """Evaluates a program and its last expression, of which one awaits, in one loop. Returns the value of the latter."""
+    for code in program, last:
+        value = eval(code, names)
+        if code.co_flags & _runner._COROUTINE:
+            value = await value
+    return value
 
 
 def run(coroutine):
@@ -15,11 +52,7 @@ def run(coroutine):
     An interrupt is raised where the program is. If that is in the loop, which waits, the snippet is
     cancelled, and can clean up.
     """
-    global _loop
-    if _loop is None or _loop.is_closed():
-        _loop = asyncio.new_event_loop()
-    # `asyncio.run` of another snippet may have set another one.
-    asyncio.set_event_loop(_loop)
+    _open()
     task = _loop.create_task(coroutine)
     try:
         return _loop.run_until_complete(task)
@@ -36,6 +69,38 @@ def run(coroutine):
             # This one tells where the snippet was.
             raise error.with_traceback(cancelled.__traceback__) from None
         raise error
+
+
+def go_on(fd):
+    """Runs the loop until there is something to read, if it is to look for that, or it is woken. Returns whether there is
+    one. May be interrupted and called again."""
+    global _is_between
+    loop = _loop
+    if loop is None or loop.is_closed() or loop.is_running():
+        return False
+    try:
+        _is_between = True
+        asyncio.set_event_loop(loop)
+        if fd is not None:
+            loop.add_reader(fd, _stop)
+        loop.run_forever()
+    finally:
+        _is_between = False
+        if fd is not None and not loop.is_closed():
+            loop.remove_reader(fd)
+    return True
+
+
+def wake():
+    """Has the loop stop that runs between snippets. Any thread may call this."""
+    loop = _loop
+    if loop is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(_stop)
+
+
+def _stop():
+    if _is_between and _loop is not None:
+        _loop.stop()
 
 
 def end():
@@ -66,3 +131,6 @@ def end():
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+
+
+_adopt()

@@ -127,6 +127,7 @@ fn the_rate_limit_is_reported_and_enforced() {
             "attach",
             "terminal-directory",
             "refusals",
+            "between",
         ];
         let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);

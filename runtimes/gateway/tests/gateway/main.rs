@@ -8,6 +8,7 @@
 mod api;
 mod backend_ai;
 mod bash;
+mod between;
 mod bytes;
 mod c;
 #[path = "../common/mod.rs"]

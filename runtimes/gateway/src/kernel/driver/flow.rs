@@ -59,12 +59,9 @@ impl Driver {
                 state.used = Instant::now();
             }
             state.count_output();
-            let had_listener = state.listeners > 0;
             drop(state);
             if !empty {
-                if had_listener {
-                    self.shared.to_client.notify_waiters();
-                }
+                self.shared.to_client.notify_waiters();
                 return false;
             }
             let full = self.handle_frames();

@@ -452,6 +452,11 @@ impl State {
         has_output.then(|| self.gathering.time(Instant::now()))
     }
 
+    /// For how long output that has come while nothing runs is to be gathered before it is sent.
+    pub(super) fn gathering_time(&self, now: Instant) -> Duration {
+        self.gathering.time(now)
+    }
+
     /// The response to send now; `None` if it is better to wait. With `is_due` there always is one.
     /// It counts as delivered: the state changes, and the response is not returned again.
     pub(crate) fn take_response(
