@@ -149,6 +149,11 @@ impl Cell {
         self
     }
 
+    /// Whether its interpreter does that.
+    pub(crate) fn tells_prompts(&self) -> bool {
+        self.tells_prompts
+    }
+
     /// Notes that the user interrupts it.
     pub fn interrupt(&mut self) {
         self.is_interrupted = true;

@@ -1,11 +1,13 @@
 //! What answers the requests of Jupyter's clients, and runs cells in a kernel of a gateway, whatever carries the messages.
 
 mod aside;
+mod between;
 mod control;
 mod expressions;
 mod info;
 mod inspect;
 mod link;
+mod question;
 mod remote;
 mod run;
 mod whole;
@@ -26,6 +28,7 @@ use crate::completion::{Completions, Cursor};
 use crate::history::History;
 use crate::language::Language;
 use crate::message::{Message, Request};
+use between::Listening;
 use control::Control;
 use info::Info;
 pub(crate) use link::{Arrivals, Link, Published, Replies};
@@ -148,6 +151,8 @@ impl Engine {
             requests: link.requests.shell,
             waiting: Vec::new(),
             running: None,
+            last: None,
+            listening: None,
             is_left: false,
             answers: link.requests.stdin,
             interrupts,
@@ -237,6 +242,10 @@ struct Worker<R> {
     waiting: Vec<Request>,
     /// The request that is carried out.
     running: Option<Request>,
+    /// The last cell that has run, under which is shown what comes after its end.
+    last: Option<Request>,
+    /// What waits for that.
+    listening: Option<Listening>,
     /// Whether a cell may still run that was given up, as its connection was lost.
     is_left: bool,
     answers: UnboundedReceiver<Request>,
@@ -256,19 +265,27 @@ impl<R: Replies> Worker<R> {
         loop {
             let request = match self.waiting.pop() {
                 Some(request) => request,
-                None => tokio::select! {
-                    request = self.requests.recv() => match request {
-                        Some(request) => request,
-                        None => return,
-                    },
-                    // Else there is nothing to interrupt.
-                    Some(()) = self.interrupts.recv() => {
-                        if self.is_left {
-                            self.end_left().await;
+                None => {
+                    self.begin_listening();
+                    tokio::select! {
+                        biased;
+                        request = self.requests.recv() => match request {
+                            Some(request) => request,
+                            None => return,
+                        },
+                        // Else there is nothing to interrupt.
+                        Some(()) = self.interrupts.recv() => {
+                            if self.is_left {
+                                self.end_left().await;
+                            }
+                            continue;
                         }
-                        continue;
+                        heard = between::heard(&mut self.listening) => {
+                            self.note_heard(heard).await;
+                            continue;
+                        }
                     }
-                },
+                }
             };
             self.running = Some(request.clone());
             self.carry_out(&request).await;
@@ -335,15 +352,19 @@ impl<R: Replies> Worker<R> {
         if self.info.has_version() {
             return;
         }
-        let Some(question) = aside::version(&self.language, self.count + 1) else {
+        if !aside::has_version(&self.language) {
             return;
-        };
+        }
         // Only the first one waits: one that gets no reply asks again.
         let patience = std::mem::take(&mut self.patience);
         if !self.remote.is_ready_in(patience).await || !self.remote.is_ours() {
             return;
         }
-        let found = self.look_up(&question).await;
+        let question = aside::version(&self.language, &self.way(), self.count + 1);
+        let found = match question {
+            Some(question) => self.look_up(&question).await,
+            None => None,
+        };
         let is_version = |it: &&String| it.starts_with(|c: char| c.is_ascii_digit());
         if let Some(version) = found.as_ref().filter(is_version) {
             self.info.set_version(version);
@@ -360,7 +381,8 @@ impl<R: Replies> Worker<R> {
             _ = self.remote.kernel() => {}
             _ = self.interrupts.recv() => {}
         }
-        let question = aside::completion(&self.language, &cursor).filter(|_| self.remote.is_ours());
+        let question = aside::completion(&self.language, &self.way(), &cursor);
+        let question = question.filter(|_| self.remote.is_ours());
         let candidates = match question {
             Some(question) => {
                 let found = self.look_up(&question).await.unwrap_or_default();
@@ -398,14 +420,20 @@ impl<R: Replies> Worker<R> {
         let mut left: Vec<Request> = requests.collect();
         left.reverse();
         left.append(&mut self.waiting);
-        left.extend(self.running.take());
+        if let Some(running) = self.running.take() {
+            if running.kind() == "execute_request" {
+                self.note_run(&running);
+            }
+            left.push(running);
+        }
         self.waiting = left;
         self.abort_waiting().await;
         while self.answers.try_recv().is_ok() || self.interrupts.try_recv().is_ok() {}
         self.count = 0;
         self.is_left = false;
         self.history = History::default();
-        self.remote.restart(is_running).await?;
+        let rest = self.remote.restart(is_running).await?;
+        self.show_earlier(&rest).await;
         self.iopub.state_alone("idle").await;
         Ok(())
     }

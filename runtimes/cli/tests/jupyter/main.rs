@@ -161,6 +161,16 @@ fn prompts_are_those_of_requests() {
 }
 
 #[test]
+fn what_is_printed_between_cells_appears() {
+    if !need("node") || !need("R") {
+        return;
+    }
+    if let Some(lab) = Lab::with(&["python3", "bash", "r", "nodejs"]) {
+        lab.script(include_str!("between.py"));
+    }
+}
+
+#[test]
 fn cells_fail_by_their_own_exception() {
     if let Some(lab) = Lab::with(&["python3"]) {
         lab.script(include_str!("failures.py"));

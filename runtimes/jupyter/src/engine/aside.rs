@@ -1,37 +1,39 @@
-//! What is asked of interpreters beside the cells, in languages whose own tools say it: code that prints the answer, and leaves
-//! nothing behind.
+//! What is asked of interpreters beside the cells, in languages whose own tools say it: code that leaves nothing behind.
 
+use super::question::Way;
 use crate::completion::Cursor;
 use crate::language::Language;
 
 /// The most candidates that are worth showing.
 const MOST: usize = 500;
 
-/// Code that prints the candidates at a place, a line each.
-pub(super) fn completion(language: &Language, cursor: &Cursor<'_>) -> Option<String> {
+/// A question for the candidates at a place, a line each.
+pub(super) fn completion(language: &Language, way: &Way, cursor: &Cursor<'_>) -> Option<String> {
     let line = cursor.line();
     if line.contains('\0') {
         return None;
     }
     match language.id() {
-        "bash" => bash_completion(line),
+        "bash" => bash_completion(line).map(|code| way.bash(&code)),
         "javascript" => {
             let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
             let start = line.trim_end_matches(is_part).len();
             let token = serde_json::to_string(&line[start..]).ok()?;
             let before = serde_json::to_string(&line[..start]).ok()?;
-            Some(format!("({NODE_COMPLETION})({token}, {before}, {MOST})"))
+            Some(way.node(&format!("({NODE_COMPLETION})({token}, {before}, {MOST})")))
         }
         "R" => {
             let line = serde_json::to_string(line).ok()?;
-            Some(format!("local({{ line <- {line}; {R_COMPLETION} }})"))
+            Some(way.r(&format!(
+                "base::local({{ line <- {line}; {R_COMPLETION} }})"
+            )))
         }
         _ => None,
     }
 }
 
 /// As R's own console completes, and also the names of packages that are installed, where one is loaded.
-const R_COMPLETION: &str = "before <- utils:::.CompletionEnv$settings[['ipck']]; on.exit(utils::rc.settings(ipck = before)); utils::rc.settings(ipck = TRUE); utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); cat(utils:::.retrieveCompletions(), sep = '\\n')";
+const R_COMPLETION: &str = "before <- utils:::.CompletionEnv$settings[['ipck']]; on.exit(utils::rc.settings(ipck = before)); utils::rc.settings(ipck = TRUE); utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); base::cat(utils:::.retrieveCompletions(), sep = '\\n')";
 
 /// Names in all scopes, or the properties of what a dotted name, a text or an array stands for.
 const NODE_COMPLETION: &str = r"(token, before, most) => {
@@ -59,7 +61,7 @@ const NODE_COMPLETION: &str = r"(token, before, most) => {
         }
         for (let it = Object(from); from != null && it; it = Object.getPrototypeOf(it)) Object.getOwnPropertyNames(it).forEach(note);
     } catch {}
-    console.log([...found].sort().slice(0, most).map((name) => path + name).join('\n'));
+    answer([...found].sort().slice(0, most).map((name) => path + name).join('\n'));
 }";
 
 /// As a shell completes: commands where one begins, variables, and files.
@@ -72,7 +74,7 @@ fn bash_completion(line: &str) -> Option<String> {
     let start = &line[..line.len() - word.len()];
     if start.ends_with("${") {
         let action = format!("compgen -v -S '}}' -- {}", quoted(word));
-        return Some(apart(&format!("{action} | head -n {MOST}")));
+        return Some(format!("{action} | head -n {MOST}"));
     }
     let before = start.trim_end();
     let is_first = before.is_empty()
@@ -89,7 +91,7 @@ fn bash_completion(line: &str) -> Option<String> {
         ),
         None => files(word),
     };
-    Some(apart(&format!("{action} | sort -u | head -n {MOST}")))
+    Some(format!("{action} | sort -u | head -n {MOST}"))
 }
 
 /// Code of a shell that prints the files that begin with a word: directories with a slash at their end.
@@ -100,33 +102,45 @@ fn files(word: &str) -> String {
     )
 }
 
-/// Code that prints which release of the language this is. With it, Python learns the number of the next cell.
-pub(super) fn version(language: &Language, number: u64) -> Option<String> {
+/// Whether an interpreter says which release of its language it is.
+pub(super) fn has_version(language: &Language) -> bool {
+    matches!(
+        language.id(),
+        "python" | "R" | "javascript" | "bash" | "ruby"
+    )
+}
+
+/// A question for the release of the language. With it, Python learns the number of the next cell.
+pub(super) fn version(language: &Language, way: &Way, number: u64) -> Option<String> {
     match language.id() {
-        "python" => Some(format!(
-            "{}\nprint('%d.%d.%d' % __import__('sys').version_info[:3])",
-            numbered(number)
+        "python" => way.python(&format!(
+            "import sys\nnumber({number})\nanswer('%d.%d.%d' % sys.version_info[:3])"
         )),
-        "R" => Some("cat(R.version$major, R.version$minor, sep = '.')".to_owned()),
-        "javascript" => Some("console.log(process.versions.node)".to_owned()),
-        "bash" => Some(apart("echo \"${BASH_VERSION%%[!0-9.]*}\"")),
-        "ruby" => Some("puts RUBY_VERSION".to_owned()),
+        "R" => Some(way.r("base::cat(R.version$major, R.version$minor, sep = '.')")),
+        "javascript" => Some(way.node("answer(process.versions.node)")),
+        "bash" => Some(way.bash("echo \"${BASH_VERSION%%[!0-9.]*}\"")),
+        "ruby" => Some(way.ruby("RUBY_VERSION")),
         _ => None,
     }
 }
 
-/// Code that has the interpreter of Python give this number to the next cell, or none that a notebook shows if it is 0.
-pub(super) fn numbered(number: u64) -> String {
-    format!("__import__('sys').modules['_sorna_runner'].number({number})")
+/// A question that has the interpreter of Python give this number to the next cell, or none that a notebook shows if it is 0.
+pub(super) fn numbered(way: &Way, number: u64) -> Option<String> {
+    way.python(&format!("number({number})"))
 }
 
-/// Code that prints what is known of a name, which has letters, digits, `_` and `.` only.
-pub(super) fn help(language: &Language, name: &str, is_detailed: bool) -> Option<String> {
+/// A question for what is known of a name, which has letters, digits, `_` and `.` only.
+pub(super) fn help(
+    language: &Language,
+    way: &Way,
+    name: &str,
+    is_detailed: bool,
+) -> Option<String> {
     match language.id() {
-        "bash" => Some(apart(&format!(
+        "bash" => Some(way.bash(&format!(
             "{{ type -- {name} || declare -p -- {name}; }} 2>/dev/null && {{ help -- {name} 2>/dev/null || :; }}"
         ))),
-        "javascript" => Some(format!("({NODE_HELP})({name:?}, {is_detailed})")),
+        "javascript" => Some(way.node(&format!("({NODE_HELP})({name:?}, {is_detailed})"))),
         _ => None,
     }
 }
@@ -140,22 +154,22 @@ const NODE_HELP: &str = r"(name, isDetailed) => {
     } else {
         lines.push(require('util').inspect(value).slice(0, 2000));
     }
-    console.log(lines.join('\n'));
+    answer(lines.join('\n'));
 }";
 
-/// Code that prints whether other code is whole: `complete`, `incomplete`, `invalid`, or nothing of that.
-pub(super) fn wholeness(language: &Language, code: &str) -> Option<String> {
+/// A question for whether code is whole: `complete`, `incomplete`, `invalid`, or nothing of that.
+pub(super) fn wholeness(language: &Language, way: &Way, code: &str) -> Option<String> {
     if code.contains('\0') {
         return None;
     }
     match language.id() {
-        "bash" => Some(apart(&format!(
+        "bash" => Some(way.bash(&format!(
             "if said=$(LC_ALL=C \"$BASH\" -n -c {} 2>&1); then echo complete; else case $said in *'unexpected end of file'* | *'unexpected EOF'*) echo incomplete ;; *) echo invalid ;; esac; fi",
             quoted(code)
         ))),
         "javascript" => {
             let code = serde_json::to_string(code).ok()?;
-            Some(format!("({NODE_WHOLENESS})({code})"))
+            Some(way.node(&format!("({NODE_WHOLENESS})({code})")))
         }
         _ => None,
     }
@@ -171,13 +185,8 @@ const NODE_WHOLENESS: &str = r"(code) => {
     // Only at the end of a line, a text may go on in the next one.
     const isOpen = /end of input|Unterminated template/.test(said) || /\\$/.test(last);
     const isJudged = /missing \)/.test(said) || /\/\*(?:(?!\*\/)[^])*$/.test(code);
-    console.log(isFine ? 'complete' : isOpen ? 'incomplete' : isJudged ? 'unknown' : 'invalid');
+    answer(isFine ? 'complete' : isOpen ? 'incomplete' : isJudged ? 'unknown' : 'invalid');
 }";
-
-/// In a shell of its own, on which traps and options of the program have no effect.
-fn apart(code: &str) -> String {
-    format!("( trap - DEBUG ERR EXIT; set +eux; {code} )")
-}
 
 /// As a shell takes it literally.
 fn quoted(text: &str) -> String {
@@ -189,7 +198,11 @@ mod tests {
     use super::*;
 
     fn completed(line: &str) -> Option<String> {
-        completion(&Language::of("bash"), &Cursor::at(line, usize::MAX))
+        completion(
+            &Language::of("bash"),
+            &Way::Message,
+            &Cursor::at(line, usize::MAX),
+        )
     }
 
     #[test]
@@ -207,9 +220,11 @@ mod tests {
     #[test]
     fn languages_without_tools_are_not_asked() {
         let lua = Language::of("lua");
-        assert_eq!(completion(&lua, &Cursor::at("pri", 3)), None);
-        assert_eq!(help(&lua, "print", false), None);
-        assert_eq!(wholeness(&lua, "x ="), None);
-        assert_eq!(wholeness(&Language::of("bash"), "\0"), None);
+        let way = Way::Message;
+        assert_eq!(completion(&lua, &way, &Cursor::at("pri", 3)), None);
+        assert_eq!(help(&lua, &way, "print", false), None);
+        assert_eq!(wholeness(&lua, &way, "x ="), None);
+        assert_eq!(wholeness(&Language::of("bash"), &way, "\0"), None);
+        assert_eq!(has_version(&lua), version(&lua, &way, 1).is_some());
     }
 }

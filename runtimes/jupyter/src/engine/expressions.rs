@@ -4,12 +4,20 @@ use serde_json::{Map, Value, json};
 
 use super::Worker;
 use super::link::Replies;
+use super::question::Way;
 use crate::message::Request;
 use crate::traceback::Family;
 
-/// Prints the values as the JSON of a reply. What the expressions themselves print is not shown.
+/// Says the values as the JSON of a reply. What the expressions themselves print is not shown, but what other threads do is.
 const PYTHON: &str = r#"
-import contextlib, io, json, sys, traceback
+import json, sys, threading, traceback
+class Quiet:
+    def __init__(self, stream):
+        self.stream, self.own = stream, threading.get_ident()
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+    def write(self, text):
+        return len(text) if threading.get_ident() == self.own else self.stream.write(text)
 def forms(value):
     found = {"text/plain": repr(value)}
     for kind in ("html", "markdown", "latex"):
@@ -19,10 +27,11 @@ def forms(value):
             found["text/" + kind] = text
     return found
 replies = {}
+before = sys.stdout, sys.stderr
+quiet = sys.stdout, sys.stderr = [Quiet(stream) for stream in before]
 for name, code in asked.items():
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            replies[name] = {"status": "ok", "data": forms(eval(code, space)), "metadata": {}}
+        replies[name] = {"status": "ok", "data": forms(eval(code, space)), "metadata": {}}
     except BaseException as error:
         lines = traceback.format_exception(type(error), error, error.__traceback__.tb_next)
         replies[name] = {
@@ -31,7 +40,10 @@ for name, code in asked.items():
             "evalue": str(error),
             "traceback": "".join(lines).splitlines(),
         }
-print(json.dumps(replies))
+for name, own, stream in zip(("stdout", "stderr"), quiet, before):
+    if getattr(sys, name) is own:
+        setattr(sys, name, stream)
+answer(json.dumps(replies))
 "#;
 
 impl<R: Replies> Worker<R> {
@@ -41,7 +53,7 @@ impl<R: Replies> Worker<R> {
         let Some(asked) = asked.filter(|it| !it.is_empty()) else {
             return json!({});
         };
-        let Some(question) = question(self.language.family(), asked) else {
+        let Some(question) = question(self.language.family(), &self.way(), asked) else {
             let reason = "expressions are evaluated in Python only";
             return failed(asked, "NotImplementedError", reason);
         };
@@ -54,16 +66,15 @@ impl<R: Replies> Worker<R> {
     }
 }
 
-/// Code that prints the values of expressions.
-fn question(family: Family, asked: &Map<String, Value>) -> Option<String> {
+/// A question for the values of expressions.
+fn question(family: Family, way: &Way, asked: &Map<String, Value>) -> Option<String> {
     if family != Family::Python {
         return None;
     }
-    let code = serde_json::to_string(PYTHON).ok()?;
     // Python reads the JSON, in which the names of constants differ from its own.
     let asked = serde_json::to_string(&serde_json::to_string(asked).ok()?).ok()?;
-    Some(format!(
-        "exec({code}, {{'space': globals(), 'asked': __import__('json').loads({asked})}})"
+    way.python(&format!(
+        "import json\nasked = json.loads({asked})\n{PYTHON}"
     ))
 }
 
@@ -85,7 +96,7 @@ mod tests {
         let failed = failed(asked, "E", "why");
         assert_eq!(failed["b"]["ename"], "E");
         assert_eq!(failed["a"]["status"], "error");
-        assert!(question(Family::Python, asked).is_some());
-        assert_eq!(question(Family::R, asked), None);
+        assert!(question(Family::Python, &Way::Message, asked).is_some());
+        assert_eq!(question(Family::R, &Way::Message, asked), None);
     }
 }

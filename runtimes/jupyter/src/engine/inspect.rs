@@ -1,18 +1,17 @@
 //! Help on what stands at the cursor: code that looks it up in the kernel, where that can be done without running anything of the
 //! user's but lookups of attributes.
 
-use std::pin::pin;
-
 use serde_json::json;
 
 use super::link::Replies;
+use super::question::Way;
 use super::{Worker, aside};
 use crate::cell::text;
 use crate::completion::Cursor;
 use crate::message::Request;
 use crate::traceback::Family;
 
-/// Prints what is known of a name.
+/// Says what is known of a name.
 const PYTHON: &str = r#"
 import builtins, inspect
 first, *rest = name.split(".")
@@ -37,11 +36,12 @@ try:
     about.append(("File", inspect.getfile(value)))
 except (OSError, TypeError):
     pass
-print("\n".join("%s: %s" % pair for pair in about))
+said = ["%s: %s" % pair for pair in about]
 if source:
-    print("Source:\n" + source)
+    said.append("Source:\n" + source)
 elif callable(value) or inspect.ismodule(value):
-    print("Docstring:\n" + (inspect.getdoc(value) or "<none>"))
+    said.append("Docstring:\n" + (inspect.getdoc(value) or "<none>"))
+answer("\n".join(said))
 "#;
 
 impl<R: Replies> Worker<R> {
@@ -54,9 +54,10 @@ impl<R: Replies> Worker<R> {
             _ = self.remote.kernel() => {}
             _ = self.interrupts.recv() => {}
         }
-        let lookup = lookup(self.language.family(), &name, is_detailed).or_else(|| {
+        let way = self.way();
+        let lookup = lookup(self.language.family(), &way, &name, is_detailed).or_else(|| {
             let is_asked = is_plain(&name) && self.remote.is_ours();
-            aside::help(&self.language, &name, is_detailed).filter(|_| is_asked)
+            aside::help(&self.language, &way, &name, is_detailed).filter(|_| is_asked)
         });
         let found = match lookup {
             Some(lookup) => self.look_up(&lookup).await,
@@ -74,31 +75,16 @@ impl<R: Replies> Worker<R> {
     /// What is known of a name, as a cell asks for it.
     pub(super) async fn help(&mut self, help: &Help<'_>) -> Option<String> {
         let family = self.language.family();
+        // Else it is not known what its gateway does.
+        self.remote.kernel().await.ok()?;
+        let way = self.way();
         if family == Family::R
-            && let Some(page) = self.look_up(&page_of_r(help.name)).await
+            && let Some(page) = self.look_up(&way.r(&page_of_r(help.name))).await
         {
             return Some(page);
         }
-        let lookup = lookup(family, help.name, help.is_detailed)?;
+        let lookup = lookup(family, &way, help.name, help.is_detailed)?;
         self.look_up(&lookup).await
-    }
-
-    /// What code prints that is not the user's, if it ends well.
-    pub(super) async fn look_up(&mut self, code: &str) -> Option<String> {
-        let kernel = self.remote.kernel().await.ok()?;
-        let mut running = pin!(kernel.run(code));
-        let result = loop {
-            tokio::select! {
-                result = &mut running => break result.ok()?,
-                Some(()) = self.interrupts.recv() => {
-                    let _ = self.remote.interrupt(&kernel).await;
-                }
-            }
-        };
-        self.remote.note(&result);
-        let found = result.stdout().trim_end().to_owned();
-        let is_found = result.exit_code().unwrap_or(0) == 0 && !found.is_empty();
-        is_found.then_some(found)
     }
 }
 
@@ -116,7 +102,7 @@ impl<'c> Help<'c> {
         let name = code.trim_matches('?').trim();
         let marks = code.len() - code.trim_matches('?').len();
         let is_one_sided = code.starts_with('?') != code.ends_with('?');
-        let is_asked = is_one_sided && marks <= 2 && lookup(family, name, false).is_some();
+        let is_asked = is_one_sided && marks <= 2 && is_looked_up(family, name);
         is_asked.then_some(Self {
             name,
             is_detailed: marks == 2,
@@ -127,7 +113,7 @@ impl<'c> Help<'c> {
 /// Code that prints the page of R's manual about a name, without the characters that underline for terminals.
 fn page_of_r(name: &str) -> String {
     format!(
-        "local({{ pages <- utils::help('{name}', help_type = 'text'); if (length(pages)) {{ before <- tools::Rd2txt_options(underline_titles = FALSE); on.exit(tools::Rd2txt_options(before)); print(pages) }} }})"
+        "base::local({{ pages <- base::as.character(utils::help('{name}', help_type = 'text')); if (length(pages)) tools::Rd2txt(utils:::.getHelpFile(pages[1L]), package = base::basename(base::dirname(base::dirname(pages[1L]))), options = list(underline_titles = FALSE)) }})"
     )
 }
 
@@ -137,22 +123,24 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_part)
 }
 
-/// Code that prints what is known of a name.
-fn lookup(family: Family, name: &str, is_detailed: bool) -> Option<String> {
-    if !is_plain(name) {
+/// Whether it is a name of which is known what it stands for, in any kernel.
+fn is_looked_up(family: Family, name: &str) -> bool {
+    is_plain(name) && matches!(family, Family::Python | Family::R)
+}
+
+/// A question for what is known of a name.
+fn lookup(family: Family, way: &Way, name: &str, is_detailed: bool) -> Option<String> {
+    if !is_looked_up(family, name) {
         return None;
     }
     match family {
         Family::Python => {
             let detail = if is_detailed { "True" } else { "False" };
-            let code = serde_json::to_string(PYTHON).ok()?;
-            Some(format!(
-                "exec({code}, {{'space': globals(), 'name': '{name}', 'detail': {detail}}})"
-            ))
+            way.python(&format!("name, detail = '{name}', {detail}\n{PYTHON}"))
         }
-        Family::R => Some(format!(
-            "local({{ value <- get0('{name}', globalenv()); if (is.function(value)) {{ cat('{name} '); print(args(value)) }} else if (!is.null(value)) utils::str(value) }})"
-        )),
+        Family::R => Some(way.r(&format!(
+            "base::local({{ value <- base::get0('{name}', base::globalenv()); if (base::is.function(value)) {{ base::cat('{name} '); base::print(base::args(value)) }} else if (!base::is.null(value)) utils::str(value) }})"
+        ))),
         _ => None,
     }
 }
@@ -163,11 +151,12 @@ mod tests {
 
     #[test]
     fn only_names_are_looked_up() {
-        assert!(lookup(Family::Python, "os.path", false).is_some());
+        let lookup = |family, name| lookup(family, &Way::Message, name, false);
+        assert!(lookup(Family::Python, "os.path").is_some());
         for name in ["", "a'b", "f()", "a;b"] {
-            assert_eq!(lookup(Family::Python, name, false), None, "{name}");
+            assert_eq!(lookup(Family::Python, name), None, "{name}");
         }
-        assert_eq!(lookup(Family::Other, "x", false), None);
+        assert_eq!(lookup(Family::Other, "x"), None);
     }
 
     #[test]

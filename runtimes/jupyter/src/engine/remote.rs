@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sorna::protocol::{Complete, Execute, Interrupt};
 use sorna::tokio::{Client, Kernel, TemporaryKernel};
-use sorna::{BuildError, Dialect, Error, ExecutionResult, KernelSpec, ProblemKind};
+use sorna::{BuildError, Console, Dialect, Error, ExecutionResult, KernelSpec, ProblemKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,10 +42,13 @@ pub(crate) enum NoKernel {
 /// Makes a client, or says why it cannot. May block.
 pub(crate) type Open = Arc<dyn Fn() -> Result<Client, Failure> + Send + Sync>;
 
+/// A kernel, and whether its gateway tells what is printed between executions.
+type Created = (TemporaryKernel, bool);
+
 /// The kernel, or how it comes to be.
 enum State {
     None,
-    Creating(JoinHandle<Result<TemporaryKernel, NoKernel>>),
+    Creating(JoinHandle<Result<Created, NoKernel>>),
     Ready(Box<TemporaryKernel>, JoinHandle<()>),
 }
 
@@ -63,6 +66,8 @@ pub(super) struct Remote {
     /// The kernel that is ready, for who watches it.
     current: watch::Sender<Option<Kernel>>,
     in_use: watch::Sender<bool>,
+    /// Whether the gateway tells what is printed between executions, and takes questions as such.
+    has_between: bool,
     /// The number that the interpreter gives to the next cell, 0 if that is not known.
     pub(super) next_number: u64,
     /// Whether the interpreter has ended, which only the answer to a question of this kernel's own has said.
@@ -108,6 +113,7 @@ impl Remote {
             completes: None,
             current: watch::Sender::new(None),
             in_use: watch::Sender::new(true),
+            has_between: false,
             next_number: 0,
             unsaid_loss: false,
         }
@@ -150,7 +156,8 @@ impl Remote {
     }
 
     /// Notes the kernel that is wanted.
-    fn is_created(&mut self, kernel: TemporaryKernel) {
+    fn is_created(&mut self, (kernel, has_between): Created) {
+        self.has_between = has_between;
         // Another one is to be of the same gateway.
         self.open = None;
         self.next_number = 0;
@@ -192,7 +199,8 @@ impl Remote {
             // Else the first cell could be left and not interrupted, which needs to be known before it begins. What is wrong
             // with the gateway shows in cells.
             let _ = client.offers(Interrupt::EXTENSION).await;
-            Ok(kernel)
+            let has_between = client.offers(Execute::BETWEEN).await.unwrap_or(false);
+            Ok((kernel, has_between))
         }));
     }
 
@@ -208,7 +216,9 @@ impl Remote {
             self.is_created(created?);
         }
         match &self.state {
-            State::Ready(kernel, _) => Ok(Kernel::clone(kernel)),
+            State::Ready(kernel, _) => {
+                Ok(Kernel::clone(kernel).with_earlier_apart(self.has_between))
+            }
             _ => unreachable!("it is ready, or its creation has failed"),
         }
     }
@@ -218,6 +228,19 @@ impl Remote {
         match &self.state {
             State::Ready(kernel, _) => kernel.has_marked_executions(),
             _ => false,
+        }
+    }
+
+    /// Whether questions are told from programs: the gateway has the extension for that.
+    pub(super) fn has_between(&self) -> bool {
+        self.has_between && self.is_ours()
+    }
+
+    /// The kernel, if it is ready and its gateway tells what is printed between executions.
+    pub(super) fn to_listen(&self) -> Option<Kernel> {
+        match &self.state {
+            State::Ready(kernel, _) if self.has_between() => Some(Kernel::clone(kernel)),
+            _ => None,
         }
     }
 
@@ -239,24 +262,26 @@ impl Remote {
         self.current.send_replace(None);
     }
 
-    /// Restarts the interpreter, or has another kernel if this one is gone.
-    pub(super) async fn restart(&mut self, is_running: bool) -> Result<(), NoKernel> {
+    /// Restarts the interpreter, or has another kernel if this one is gone. Returns what was left of what ran.
+    pub(super) async fn restart(&mut self, is_running: bool) -> Result<Console, NoKernel> {
+        let nothing = Console::new();
         let kernel = match &self.state {
             State::Ready(kernel, _) => Kernel::clone(kernel),
-            _ => return self.kernel().await.map(drop),
+            _ => return self.kernel().await.map(|_| nothing),
         };
         self.next_number = 0;
         match kernel.restart().await {
             Ok(()) => {
-                if is_running {
-                    // It may report the end of what was stopped in response to the next cell.
-                    let _ = kernel.execute("").finish().await;
+                if !is_running {
+                    return Ok(nothing);
                 }
-                Ok(())
+                // It may report the end of what was stopped in response to the next cell.
+                let left = kernel.execute("").finish().await;
+                Ok(left.map_or(nothing, |result| result.console))
             }
             Err(error) if error.is_not_found() => {
                 self.is_gone();
-                self.kernel().await.map(drop)
+                self.kernel().await.map(|_| nothing)
             }
             Err(error) => Err(NoKernel::Refused(error)),
         }
@@ -327,7 +352,7 @@ impl Remote {
             State::Creating(creation) => {
                 // Dropped in the middle, it destroys what it has created in the background.
                 creation.abort();
-                if let Ok(Ok(kernel)) = creation.await {
+                if let Ok(Ok((kernel, _))) = creation.await {
                     kernel.close().await?;
                 }
             }

@@ -7,12 +7,13 @@ use sorna::protocol::Execute;
 use sorna::tokio::{Execution, Kernel};
 use sorna::{Error, ExecutionEvent, ExecutionResult, with_causes};
 
+use super::between::Waiting;
 use super::inspect::Help;
 use super::link::Replies;
 use super::remote::{Interrupted, NoKernel};
 use super::{Worker, aside};
 use crate::cell::{Cell, End, Output, text};
-use crate::message::Request;
+use crate::message::{Message, Request};
 use crate::traceback::{Failure, Family};
 
 /// How often, and how many times, to try to reach a client that has not opened its socket for input yet.
@@ -51,6 +52,8 @@ const END: Duration = Duration::from_secs(10);
 
 /// What was answered to a request for input.
 enum Answer {
+    /// Nothing yet, and there is output.
+    NotYet,
     Text(String),
     /// The user has interrupted.
     Interrupt,
@@ -66,6 +69,8 @@ struct Running<'r> {
     is_silent: bool,
     /// Whether it has asked for input.
     has_asked: bool,
+    /// Whether its client was asked, and has not answered.
+    is_asked: bool,
     /// How often it has asked in vain.
     refusals: u32,
     /// Whether it was interrupted for that.
@@ -142,6 +147,7 @@ impl<R: Replies> Worker<R> {
             }
             _ => self.run(request, &code, is_silent, is_stored).await,
         };
+        self.note_run(request);
         let failure = failure.map(|failure| with_hint(self.language.family(), &code, failure));
         if let Some(failure) = failure {
             return self.fail(request, failure).await;
@@ -185,7 +191,9 @@ impl<R: Replies> Worker<R> {
         {
             // It takes what is left of that one, and waits until it has ended.
             let next = kernel.execute("").with_busy_wait(END);
-            let _ = next.finish().await;
+            if let Ok(result) = next.finish().await {
+                self.show_earlier(&result.console).await;
+            }
         }
         true
     }
@@ -238,7 +246,7 @@ impl<R: Replies> Worker<R> {
             Err(failure) => return Some(failure),
         };
         if !is_silent {
-            self.agree_on_number(&kernel, is_stored).await;
+            self.agree_on_number(is_stored).await;
         }
         if !is_silent && std::mem::take(&mut self.remote.unsaid_loss) {
             let content = json!({"name": "stderr", "text": LOST_BEFORE});
@@ -256,6 +264,7 @@ impl<R: Replies> Worker<R> {
             kernel,
             is_silent,
             has_asked: false,
+            is_asked: false,
             refusals: 0,
             is_refused: false,
         };
@@ -266,6 +275,11 @@ impl<R: Replies> Worker<R> {
                     self.remote.next_number = 0;
                 } else if is_stored {
                     self.remote.next_number = self.count + 1;
+                }
+                // What the gateway has said of it is under an earlier cell.
+                if result.had_restarted() == Some(true) && self.remote.has_between() && !is_silent {
+                    let content = json!({"name": "stderr", "text": LOST_BEFORE});
+                    self.publish(request, "stream", content).await;
                 }
                 let says_exits = self.remote.is_ours();
                 if let Some(value) = running.cell.value()
@@ -302,15 +316,15 @@ impl<R: Replies> Worker<R> {
 
     /// Has the interpreter of Python give its number to a cell, as tracebacks show it, or none that a notebook shows if it does
     /// not count. That takes a request only where it would count otherwise.
-    async fn agree_on_number(&mut self, kernel: &Kernel, is_stored: bool) {
+    async fn agree_on_number(&mut self, is_stored: bool) {
         let number = if is_stored { self.count } else { 0 };
         let is_agreed = is_stored && self.remote.next_number == number;
         if is_agreed || self.language.family() != Family::Python || !self.remote.is_ours() {
             return;
         }
         // Without it, the cell has another number.
-        if let Ok(result) = kernel.run(aside::numbered(number)).await {
-            self.remote.note(&result);
+        if let Some(question) = aside::numbered(&self.way(), number) {
+            self.look_up(&question).await;
         }
     }
 
@@ -373,10 +387,20 @@ impl<R: Replies> Worker<R> {
                         self.ask(execution, running, &event).await?;
                     }
                     Ok(Some(event)) => {
+                        self.settle_listening().await;
+                        let event = match event {
+                            ExecutionEvent::Console(console) => {
+                                let (earlier, own) = console.split_unclaimed();
+                                self.show_earlier(&earlier).await;
+                                ExecutionEvent::Console(own)
+                            }
+                            event => event,
+                        };
                         let outputs = running.cell.event(&event, Instant::now());
                         self.show(running, outputs).await;
                     }
                     Ok(None) => {
+                        self.settle_listening().await;
                         let result = execution.result();
                         return Ok(result.expect("it has ended without an error").clone());
                     }
@@ -418,7 +442,7 @@ impl<R: Replies> Worker<R> {
             }
             Ok(Interrupted::Restarted) => {
                 // It may report the end of what was stopped in response to the next cell.
-                let _ = running.kernel.execute("").finish().await;
+                self.show_rest(running).await;
                 Err(Failure::new("KeyboardInterrupt", "").with_line(
                     "This gateway cannot interrupt programs, so the interpreter was restarted: variables are lost, and files are kept.",
                 ))
@@ -442,19 +466,37 @@ impl<R: Replies> Worker<R> {
         let ExecutionEvent::InputRequested {
             is_password,
             takes_bytes,
+            may_go_on,
             ..
         } = event
         else {
             return Ok(());
         };
+        self.settle_listening().await;
         running.has_asked = true;
-        let (prompt, before) = running.cell.prompt();
+        let is_asked = std::mem::take(&mut running.is_asked);
+        let (prompt, before) = match is_asked && !running.cell.tells_prompts() {
+            // What it has printed since then.
+            true => (String::new(), running.cell.release()),
+            false => running.cell.prompt(),
+        };
         self.show(running, before).await;
+        let question = (!is_asked || !prompt.is_empty()).then(|| {
+            let content = json!({"prompt": prompt, "password": is_password});
+            running.request.child("input_request", content)
+        });
+        let to_listen = self.remote.to_listen();
+        let to_listen = to_listen.filter(|_| *takes_bytes && *may_go_on);
         let answer = match running.request.flag("allow_stdin", false) && !running.is_silent {
-            true => self.question(running.request, &prompt, *is_password).await,
+            true => self.question(question, to_listen).await,
             false => Answer::Nobody,
         };
         let answered = match answer {
+            Answer::NotYet => {
+                running.is_asked = true;
+                // It says what is there, and asks again.
+                execution.answer_bytes([])
+            }
             Answer::Text(text) => execution.answer(text),
             Answer::Interrupt => {
                 self.interrupt(running).await?;
@@ -506,28 +548,40 @@ impl<R: Replies> Worker<R> {
         answered.map_err(|error| Failure::new("GatewayError", error.to_string()))
     }
 
-    /// Asks the client, and waits for the answer.
-    async fn question(&mut self, request: &Request, prompt: &str, is_password: bool) -> Answer {
-        while self.answers.try_recv().is_ok() {}
-        let content = json!({"prompt": prompt, "password": is_password});
-        let question = request.child("input_request", content);
-        let mut tries = 0;
-        while !self.stdin.send(question.clone()).await {
-            tries += 1;
-            if tries == TRIES {
-                return Answer::Nobody;
+    /// Asks the client, unless that was done already, and waits for the answer, or for output of the kernel meanwhile.
+    async fn question(&mut self, question: Option<Message>, to_listen: Option<Kernel>) -> Answer {
+        if let Some(question) = question {
+            while self.answers.try_recv().is_ok() {}
+            let mut tries = 0;
+            while !self.stdin.send(question.clone()).await {
+                tries += 1;
+                if tries == TRIES {
+                    return Answer::Nobody;
+                }
+                tokio::time::sleep(TRY).await;
             }
-            tokio::time::sleep(TRY).await;
         }
+        let mut listening = to_listen.map(Waiting::to);
         loop {
+            let heard = async {
+                match &mut listening {
+                    Some(listening) => listening.response().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                biased;
                 Some(answer) = self.answers.recv() => {
                     if answer.kind() == "input_reply" {
                         return Answer::Text(answer.text("value").to_owned());
                     }
                 }
                 Some(()) = self.interrupts.recv() => return Answer::Interrupt,
-                else => return Answer::Nobody,
+                heard = heard => match heard {
+                    Ok(_) => return Answer::NotYet,
+                    // Then it comes with the answer.
+                    Err(_) => listening = None,
+                },
             }
         }
     }
@@ -555,8 +609,19 @@ impl<R: Replies> Worker<R> {
         // As the client library does where a gateway cannot interrupt.
         let restarted = running.kernel.restart().await;
         restarted.map_err(|error| self.failure(&error))?;
-        let _ = running.kernel.execute("").finish().await;
+        self.show_rest(running).await;
         Ok(true)
+    }
+
+    /// Shows what is left of a cell whose interpreter was restarted.
+    async fn show_rest(&self, running: &Running<'_>) {
+        if let Ok(result) = running.kernel.execute("").finish().await {
+            let mut cell = Cell::new(&self.language);
+            let event = ExecutionEvent::Console(result.console);
+            let mut outputs = cell.event(&event, Instant::now());
+            outputs.extend(cell.release());
+            self.show(running, outputs).await;
+        }
     }
 
     /// What an error of the gateway is for a cell.

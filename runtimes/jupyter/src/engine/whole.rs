@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::inspect::Help;
 use super::link::Replies;
+use super::question::Way;
 use super::{Completeness, Worker, aside};
 use crate::traceback::Family;
 
-/// Prints what the compiler says. What is awaited is as in cells.
+/// Says what the compiler says. What is awaited is as in cells.
 const PYTHON: &str = r#"
 import ast, codeop, warnings
 compiler = codeop.CommandCompiler()
@@ -18,9 +19,10 @@ compiler.compiler.flags |= getattr(ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
 try:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        print("incomplete" if compiler(code, symbol="exec") is None else "complete")
+        said = "incomplete" if compiler(code, symbol="exec") is None else "complete"
 except (SyntaxError, OverflowError, ValueError):
-    print("invalid")
+    said = "invalid"
+answer(said)
 "#;
 
 impl<R: Replies> Worker<R> {
@@ -41,14 +43,16 @@ impl<R: Replies> Worker<R> {
         }
         let plain = without_magics(family, code);
         let code = &plain;
-        let question = question(self.language.family(), code);
-        let Some(question) = question.or_else(|| aside::wholeness(&self.language, code)) else {
-            return judged;
-        };
         // Whoever types waits for this: elsewhere, or before the interpreter is there, that takes too long.
         if !self.remote.is_ready_in(Duration::ZERO).await || !self.remote.is_ours() {
             return judged;
         }
+        let way = self.way();
+        let question = question(family, &way, code);
+        let Some(question) = question.or_else(|| aside::wholeness(&self.language, &way, code))
+        else {
+            return judged;
+        };
         match self.look_up(&question).await.as_deref() {
             Some("invalid") => Completeness::Invalid,
             Some("incomplete") => Completeness::Incomplete,
@@ -60,19 +64,15 @@ impl<R: Replies> Worker<R> {
     }
 }
 
-/// Code that prints what the language's compiler says of other code.
-fn question(family: Family, code: &str) -> Option<String> {
+/// A question for what the language's compiler says of code.
+fn question(family: Family, way: &Way, code: &str) -> Option<String> {
     let text = |text: &str| serde_json::to_string(text).ok();
     match family {
-        Family::Python => Some(format!(
-            "exec({}, {{'code': {}}})",
-            text(PYTHON)?,
+        Family::Python => way.python(&format!("code = {}\n{PYTHON}", text(code)?)),
+        Family::R if !code.contains('\0') => Some(way.r(&format!(
+            "base::tryCatch({{ base::parse(text = {}, keep.source = FALSE); base::cat('complete') }}, error = function(e) base::cat(if (base::grepl('unexpected end of input|INCOMPLETE_STRING', conditionMessage(e))) 'incomplete' else 'invalid'))",
             text(code)?
-        )),
-        Family::R if !code.contains('\0') => Some(format!(
-            "local(tryCatch({{ parse(text = {}, keep.source = FALSE); cat('complete') }}, error = function(e) cat(if (grepl('unexpected end of input|INCOMPLETE_STRING', conditionMessage(e))) 'incomplete' else 'invalid')))",
-            text(code)?
-        )),
+        ))),
         _ => None,
     }
 }
