@@ -7,6 +7,8 @@ mod expressions;
 mod info;
 mod inspect;
 mod link;
+mod listening;
+mod look_up;
 mod question;
 mod remote;
 mod run;
@@ -28,10 +30,10 @@ use crate::completion::{Completions, Cursor};
 use crate::history::History;
 use crate::language::Language;
 use crate::message::{Message, Request};
-use between::Listening;
 use control::Control;
 use info::Info;
 pub(crate) use link::{Arrivals, Link, Published, Replies};
+use listening::Listening;
 pub(crate) use remote::NoKernel;
 #[cfg(feature = "kernel")]
 pub(crate) use remote::Open;
@@ -280,7 +282,7 @@ impl<R: Replies> Worker<R> {
                             }
                             continue;
                         }
-                        heard = between::heard(&mut self.listening) => {
+                        heard = listening::heard(&mut self.listening) => {
                             self.note_heard(heard).await;
                             continue;
                         }

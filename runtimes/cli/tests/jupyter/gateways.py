@@ -37,6 +37,17 @@ assert (reply["ename"], [kind for kind, _ in shown]) == ("ZeroDivisionError", ["
 reply, shown = run("asks", answer="née")
 assert reply["status"] == "ok" and shown[-1] == ("stream", "née\n"), shown
 
+# What a program prints between cells, and the kernel's own question brings, is under the cell that ran last.
+number = client.execute("shows")
+found = client.inspect("late", reply=True, timeout=TIMEOUT)["content"]
+assert found["data"] == {"text/plain": "Type!"}, found
+text = ""
+while not text.endswith("late\nlater\n"):
+    message = client.get_iopub_msg(timeout=TIMEOUT)
+    if message["msg_type"] == "stream" and message["parent_header"]["msg_id"] == number:
+        text += message["content"]["text"]
+assert "answer" not in text, text
+
 # A cell that fails aborts those that wait.
 numbers = [client.execute(code) for code in ("fails", "shows")]
 statuses = {}

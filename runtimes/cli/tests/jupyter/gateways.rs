@@ -20,6 +20,13 @@ const COLORED: &str = "\u{1b}[0;31m---------------------------------------------
 fn act(code: &str, step: usize, traceback: &str) -> (&'static str, Value) {
     let out = |text: &str| json!([["stdout", text]]);
     let error = json!(["stderr", traceback]);
+    if let (Some(begin), 0) = (code.find("answer-"), step) {
+        // A question of the kernel, while something else prints: the answer comes after what it names.
+        let begin = &code[begin..];
+        let begin = &begin[..begin.find('"').expect("the end of a text")];
+        let text = format!("late\n\u{1e}{begin}5479706521.\nlater\n");
+        return ("finished", out(&text));
+    }
     match (code, step) {
         ("fails", 0) => ("finished", json!([["stdout", "before\n"], error])),
         ("shows", 0) => ("finished", json!([error, ["stdout", "after\n"]])),

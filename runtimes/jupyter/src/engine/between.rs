@@ -3,12 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use sorna::tokio::Kernel;
-use sorna::{Console, Error, ExecutionEvent, ExecutionResult, ExecutionStatus};
-use tokio::task::JoinHandle;
+use sorna::{Console, ExecutionEvent, ExecutionStatus};
 
 use super::Worker;
 use super::link::Replies;
+use super::listening::{Heard, Listening};
 use crate::cell::{Cell, Output};
 use crate::message::Request;
 
@@ -20,54 +19,6 @@ const PAUSE: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(1);
 /// How long a gateway has to say what it has sent before a cell began.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-type Heard = Result<ExecutionResult, Error>;
-
-/// A request that waits for output, or the time until it is made.
-pub(super) enum Listening {
-    Later(Instant, Box<Kernel>),
-    Now(Instant, Waiting),
-    /// The kernel is gone.
-    Over,
-}
-
-/// Which ends when this is dropped.
-pub(super) struct Waiting(JoinHandle<Heard>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Waiting {
-    pub(super) fn to(kernel: Kernel) -> Self {
-        Self(tokio::spawn(async move { kernel.listen().await }))
-    }
-
-    /// May be dropped and called again, until it has returned.
-    pub(super) async fn response(&mut self) -> Heard {
-        match (&mut self.0).await {
-            Ok(heard) => heard,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
-    }
-}
-
-/// Waits until something was heard. May be dropped and called again; waits for ever if no one listens.
-pub(super) async fn heard(listening: &mut Option<Listening>) -> Heard {
-    loop {
-        match listening {
-            None | Some(Listening::Over) => return std::future::pending().await,
-            Some(Listening::Later(at, kernel)) => {
-                tokio::time::sleep_until((*at).into()).await;
-                let request = Waiting::to(Kernel::clone(kernel));
-                *listening = Some(Listening::Now(Instant::now(), request));
-            }
-            Some(Listening::Now(_, request)) => return request.response().await,
-        }
-    }
-}
 
 impl<R: Replies> Worker<R> {
     /// Listens from soon on, if a cell has run that may have left something behind.
@@ -139,7 +90,10 @@ impl<R: Replies> Worker<R> {
 
     /// Notes a cell that has run: what comes from now on is shown under it.
     pub(super) fn note_run(&mut self, request: &Request) {
-        self.last = Some(request.clone());
+        // Clients show nothing of what they run silently themselves.
+        if self.last.is_none() || !request.flag("silent", false) {
+            self.last = Some(request.clone());
+        }
         self.listening.take_if(|it| matches!(it, Listening::Over));
     }
 }

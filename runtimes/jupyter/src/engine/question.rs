@@ -1,15 +1,11 @@
 //! Questions of a kernel's own to its interpreter: code whose answer is told from what programs print meanwhile, and does not
 //! depend on what they have replaced or redirected, where the gateway can do that.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use sorna::protocol::Execute;
-use sorna::{Console, ExecutionEvent, Record, UsageError};
-
-use super::Worker;
-use super::link::Replies;
-use crate::cell::Cell;
+use sorna::{Console, Record};
 
 /// How an answer gets here, as hexadecimal digits of its UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,51 +160,6 @@ fn text_of(hex: &str) -> Option<String> {
     let digit = |byte: &[u8]| u8::from_str_radix(std::str::from_utf8(byte).ok()?, 16).ok();
     let bytes: Option<Vec<u8>> = hex.as_bytes().chunks(2).map(digit).collect();
     Some(String::from_utf8_lossy(&bytes?).into_owned())
-}
-
-impl<R: Replies> Worker<R> {
-    /// How answers get here.
-    pub(super) fn way(&self) -> Way {
-        Way::new(self.remote.has_between())
-    }
-
-    /// What the answer to a question is, if there is one. What a program prints meanwhile is shown.
-    pub(super) async fn look_up(&mut self, question: &str) -> Option<String> {
-        let kernel = self.remote.kernel().await.ok()?;
-        let mut running = std::pin::pin!(kernel.run(question));
-        let result = loop {
-            tokio::select! {
-                result = &mut running => break result,
-                Some(()) = self.interrupts.recv() => {
-                    let _ = self.remote.interrupt(&kernel).await;
-                }
-            }
-        };
-        let result = match result {
-            Ok(result) => result,
-            Err(sorna::Error::Usage(UsageError::InputUnavailable)) => {
-                self.remote.next_number = 0;
-                return None;
-            }
-            Err(_) => return None,
-        };
-        self.remote.note(&result);
-        let (earlier, own) = result.console.clone().split_unclaimed();
-        self.settle_listening().await;
-        self.show_earlier(&earlier).await;
-        let (answer, rest) = split(&own);
-        if answer.is_some() || self.remote.has_between() {
-            self.show_earlier(&rest).await;
-        } else {
-            // The question itself has failed, and its error is no one's.
-            let mut cell = Cell::new(&self.language);
-            let mut outputs = cell.event(&ExecutionEvent::Console(rest), Instant::now());
-            outputs.extend(cell.end(&result, self.remote.is_ours()).outputs);
-            self.show_as_earlier(outputs).await;
-        }
-        let answer = answer?.trim_end().to_owned();
-        (!answer.is_empty()).then_some(answer)
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use sorna::protocol::Execute;
 use sorna::tokio::{Execution, Kernel};
 use sorna::{Error, ExecutionEvent, ExecutionResult, with_causes};
 
-use super::between::Waiting;
 use super::inspect::Help;
 use super::link::Replies;
+use super::listening::Waiting;
 use super::remote::{Interrupted, NoKernel};
 use super::{Worker, aside};
 use crate::cell::{Cell, End, Output, text};
