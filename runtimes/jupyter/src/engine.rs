@@ -292,6 +292,7 @@ impl<R: Replies> Worker<R> {
             self.running = Some(request.clone());
             self.carry_out(&request).await;
             self.running = None;
+            self.put_off_listening();
             if self.asked.is_some() {
                 return;
             }

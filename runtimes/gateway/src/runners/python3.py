@@ -253,6 +253,12 @@ class Link:
         # What a program has waited for by `select` and the like is there already.
         if self.forked or self.alone or _is_waiting(0):
             return os.read(0, 65536)
+        awaited = sys.modules.get("sorna_await")
+        if awaited is not None and awaited._is_between and _thread.get_ident() == _MAIN:
+            # No snippet could ask, as this keeps the next one from running.
+            from sorna_kernel import StdinNotImplementedError
+
+            raise StdinNotImplementedError("input is asked for while no cell runs")
         typed = self.ask(b"i", password)
         if typed == _REFUSED:
             from sorna_kernel import StdinNotImplementedError
@@ -505,6 +511,9 @@ class Jobs:
         """Waits for a job. May be called again if interrupted."""
         link = self.link
         while not self.pending:
+            if link.forked:
+                # By a task between snippets. It must not act as the kernel.
+                os._exit(0)
             awaited = sys.modules.get("sorna_await")
             if awaited is not None and link.reader.get(0) != "main":
                 # Its tasks may ask for something, for which the listener reads from then on.

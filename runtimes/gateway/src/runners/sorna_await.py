@@ -35,6 +35,9 @@ def _adopt():
         return original(coro, **how)
 
     asyncio.create_task = asyncio.tasks.create_task = create_task
+    if _runner.runs_cell():
+        # For `asyncio.ensure_future` and `asyncio.get_event_loop`.
+        _open()
 
 
 async def both(program, last, names):

@@ -23,11 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 impl<R: Replies> Worker<R> {
     /// Listens from soon on, if a cell has run that may have left something behind.
     pub(super) fn begin_listening(&mut self) {
-        let is_begun = matches!(self.listening, Some(Listening::Now(..) | Listening::Over));
-        if is_begun || self.last.is_none() {
-            return;
+        if self.listening.is_none() && self.last.is_some() {
+            self.listen_after(CALM);
         }
-        self.listen_after(CALM);
+    }
+
+    /// Listens later, since there was something to do.
+    pub(super) fn put_off_listening(&mut self) {
+        self.listening
+            .take_if(|it| matches!(it, Listening::Later(..)));
     }
 
     fn listen_after(&mut self, time: Duration) {
