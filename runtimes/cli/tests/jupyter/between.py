@@ -66,6 +66,8 @@ for begin, text in [
     (THREAD + "threading.Thread(target=late, args=['one']).start()", "one"),
     ("import subprocess\nchild = subprocess.Popen(['sh', '-c', 'sleep 0.5; echo two'])", "two"),
     (TASK + "task = asyncio.create_task(late('three'))\nawait asyncio.sleep(0)", "three"),
+    ("task = asyncio.create_task(late('without await'))", "without await"),
+    ("task = asyncio.ensure_future(late('later'))\nawait asyncio.sleep(0)\n1", "later"),
     ("threading.Timer(0.5, lambda: display({'text/html': '<b>'}, raw=True)).start()\nthreading.Timer(0.6, print, ['four']).start()", "four"),
 ]:
     # Nothing else is asked meanwhile.
@@ -77,6 +79,11 @@ for begin, text in [
     python.shows(other, "other\n")
     assert python.shown[cell] == text + "\n", python.shown
 assert [it[1] for it in python.values if it[0] == cell] == ["display_data"], python.values
+
+assert [it[1] for it in python.values if it[2].get("data") == {"text/plain": "1"}] == ["execute_result"], python.values
+# A task that asks between cells keeps no cell from running.
+cell, _ = python.run("async def asks():\n  await asyncio.sleep(0.1)\n  try: input()\n  except Exception as error: print(type(error).__name__)\ntask = asyncio.create_task(asks())")
+python.shows(cell, "StdinNotImplementedError\n")
 
 # What comes just before a cell is not its own.
 cell, _ = python.run("lock = threading.Lock(); lock.acquire()\ndef wait(): lock.acquire(); print('before')\nthread = threading.Thread(target=wait); thread.start()")
