@@ -46,6 +46,7 @@ const MOST_VALUE: usize = 1 << 20;
 const CUT: &str = " are left out here ...\n";
 
 const LOST_BEFORE: &str = "Variables of earlier programs were lost before it began: the interpreter had ended while nothing ran.";
+const NOTHING_RUNS: &str = "The gateway could not be reached for a while, and nothing runs in the session now: whether the program has run, and how it ended, is not known.";
 const ASKED: &str = "It did not stop asking for input, of which there is no more.";
 
 /// An image to show.
@@ -426,12 +427,17 @@ impl Run {
         let mut last = None;
         let mut is_early = None;
         let mut again = None;
+        // Since when the gateway cannot be reached, and when that is tried again.
+        let mut outage: Option<Instant> = None;
+        let mut back = None;
         loop {
-            let until = last.unwrap_or_else(tokio::time::Instant::now);
-            let until_again = again.unwrap_or_else(tokio::time::Instant::now);
+            let now = tokio::time::Instant::now();
+            let (until, until_again) = (last.unwrap_or(now), again.unwrap_or(now));
+            let until_back = back.unwrap_or(now);
             let stop = tokio::select! {
-                event = execution.next_event() => match event {
+                event = execution.next_event(), if back.is_none() => match event {
                     Ok(Some(event)) => {
+                        outage = None;
                         has_given_up |= self.note_event(&mut execution, &mut input, event);
                         continue;
                     }
@@ -470,12 +476,33 @@ impl Run {
                             Err(error) => failed(&error),
                         };
                     }
-                    Err(error) if error.transport().is_some() && error.may_have_acted() => {
+                    Err(error) if is_cut(&error, outage) && kernel.has_marked_executions() => {
+                        if outage.get_or_insert_with(Instant::now).elapsed() > OUTAGE {
+                            return failed(&error);
+                        }
+                        back = Some(now + AGAIN);
+                        continue;
+                    }
+                    Err(error) if outage.is_some() && error.is_nothing_to_attach() => {
+                        return End {
+                            failure: Some(Failure::new(NOTHING_RUNS)),
+                            is_interrupted,
+                            is_late,
+                            ..End::default()
+                        };
+                    }
+                    Err(error) if is_cut(&error, None) => {
                         drop(execution);
                         return self.end_unseen(kernel, &error).await;
                     }
                     Err(error) => return failed(&error),
                 },
+                // It goes on there, and its output is kept for whoever comes back.
+                () = sleep_until(until_back), if back.is_some() => {
+                    back = None;
+                    execution = kernel.attach();
+                    continue;
+                }
                 () = &mut late, if !is_late => {
                     is_late = true;
                     self.stop(kernel).await
@@ -506,6 +533,10 @@ impl Run {
                             has_restarted: true,
                             ..End::default()
                         },
+                        Err(error) if error.transport().is_some() => End {
+                            is_late,
+                            ..self.end_unseen(kernel, &error).await
+                        },
                         Err(error) => failed(&error),
                     };
                 }
@@ -514,8 +545,8 @@ impl Run {
         }
     }
 
-    /// Ends a program that may still run after the gateway could not be reached for a while, as soon as it can be again: no one
-    /// could stop it otherwise, and nothing else could run in its session.
+    /// Ends a program that may still run after the gateway could not be reached for a while, as soon as it can be again, where no one
+    /// can take it over: no one could stop it otherwise, and nothing else could run in its session.
     async fn end_unseen(&self, kernel: &Kernel, error: &Error) -> End {
         let until = Instant::now() + OUTAGE;
         let unknown = |restarted: bool| End {
@@ -733,6 +764,11 @@ async fn restart(kernel: &Kernel) -> Result<(), Error> {
     // It may report the end of what was stopped in response to the next execution.
     let _ = timeout(PATIENCE, kernel.execute("").finish()).await;
     Ok(())
+}
+
+/// Whether the way to the gateway was cut while a program may run: it could not be reached, or not again since an outage began.
+fn is_cut(error: &Error, outage: Option<Instant>) -> bool {
+    error.transport().is_some() && (error.may_have_acted() || outage.is_some())
 }
 
 /// Whether the gateway has no such request.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Client;
 use crate::support::{gateway, here, sorna_at};
@@ -74,24 +74,24 @@ fn pass(mut from: TcpStream, mut to: TcpStream) -> Option<()> {
     to.shutdown(Shutdown::Both).ok()
 }
 
-#[test]
-fn a_program_that_no_one_could_stop_is_interrupted_when_its_gateway_is_back() {
+/// A server for agents whose way to its gateway can be interrupted.
+fn served_by_a_way(served: &sorna_gateway::RunningGateway) -> (Way, Client) {
     let directory = here();
-    let served = gateway();
     let endpoint = served
         .endpoint()
         .trim_start_matches("http://")
         .trim_end_matches('/');
     let (way, address) = Way::to(endpoint.parse().expect("an address"));
-    let mut command = sorna_at(directory.path(), &served);
+    let mut command = sorna_at(directory.path(), served);
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .arg("mcp");
-    let mut client = Client::begin(command, directory, "2025-11-25");
-    client.run("bash", "x=1");
-    let arguments = json!({
-        "language": "bash", "code": "echo begun; while :; do sleep 0.1; done", "timeout": 3000,
-    });
+    (way, Client::begin(command, directory, "2025-11-25"))
+}
+
+/// Starts a program, and waits until it has printed `begun`.
+fn begins(client: &mut Client, code: &str, timeout: f64) -> Value {
+    let arguments = json!({"language": "bash", "code": code, "timeout": timeout});
     let started = client.call("start", arguments);
     let run = started.field("run").clone();
     let mut output = started.field("output").as_str().expect("text").to_owned();
@@ -99,15 +99,84 @@ fn a_program_that_no_one_could_stop_is_interrupted_when_its_gateway_is_back() {
         let called = client.call("wait", json!({"run": run, "timeout": 0.1}));
         output += called.field("output").as_str().expect("text");
     }
+    run
+}
+
+/// Until the client of the gateway has given up, on a machine that is not busy; on one that is, it is still trying.
+const LONG: Duration = Duration::from_secs(6);
+
+#[test]
+fn a_program_goes_on_while_its_gateway_cannot_be_reached() {
+    let served = gateway();
+    let (way, mut client) = served_by_a_way(&served);
+    client.run("bash", "x=1");
+    let code = "echo begun; while [ ! -e go ]; do sleep 0.1; done; x=2; echo ended; exit_code() { return 3; }; exit_code";
+    let run = begins(&mut client, code, 3000.0);
     way.goes_down();
-    // Until its client has given up, on a machine that is not busy; on one that is, the program is still attended to.
-    thread::sleep(Duration::from_secs(6));
+    thread::sleep(LONG);
     let arguments = json!({"run": run, "timeout": 0});
     assert_eq!(client.call("wait", arguments).field("status"), "running");
+    way.comes_up();
+    let file = json!({"path": "go", "content": "", "session": "bash"});
+    client.call("write_file", file);
+    let called = client.call("wait", json!({"run": run}));
+    assert_eq!(called.field("status"), "ended", "{}", called.text());
+    assert_eq!(called.field("output"), "ended\n", "{}", called.text());
+    assert_eq!(called.field("exit_code"), 3, "{}", called.text());
+    assert_eq!(client.run("bash", "echo $x").ended().0, "2\n");
+}
+
+#[test]
+fn a_program_that_ends_while_its_gateway_cannot_be_reached_has_its_end() {
+    let served = gateway();
+    let (way, mut client) = served_by_a_way(&served);
+    let run = begins(&mut client, "echo begun; sleep 2; echo ended", 3000.0);
+    way.goes_down();
+    thread::sleep(LONG);
+    way.comes_up();
+    let called = client.call("wait", json!({"run": run}));
+    assert_eq!(called.field("status"), "ended", "{}", called.text());
+    assert_eq!(called.field("output"), "ended\n", "{}", called.text());
+    assert_eq!(called.field("exit_code"), 0, "{}", called.text());
+}
+
+#[test]
+fn a_program_is_interrupted_after_an_outage_and_what_runs_next_runs() {
+    let served = gateway();
+    let (way, mut client) = served_by_a_way(&served);
+    client.run("bash", "x=1");
+    let run = begins(
+        &mut client,
+        "echo begun; while :; do sleep 0.1; done",
+        3000.0,
+    );
+    way.goes_down();
+    thread::sleep(LONG);
     way.comes_up();
     let called = client.call("interrupt", json!({"run": run}));
     assert_eq!(called.field("status"), "ended", "{}", called.text());
     assert_eq!(called.field("interrupted"), true, "{}", called.text());
-    // What runs next, runs.
     assert_eq!(client.run("bash", "echo $x").ended().0, "1\n");
+}
+
+#[test]
+fn a_program_whose_time_is_over_while_its_gateway_cannot_be_reached_ends_after_that() {
+    let served = gateway();
+    let (way, mut client) = served_by_a_way(&served);
+    client.run("bash", "x=1");
+    let run = begins(
+        &mut client,
+        "trap '' INT; echo begun; while :; do sleep 0.1; done",
+        8.0,
+    );
+    way.goes_down();
+    // Until it is to be ended by force.
+    thread::sleep(LONG * 3);
+    way.comes_up();
+    let called = client.call("wait", json!({"run": run}));
+    assert_eq!(called.field("status"), "ended", "{}", called.text());
+    assert_eq!(called.field("timed_out"), true, "{}", called.text());
+    let lost = called.field("state_lost") == &json!(true);
+    let next = client.run("bash", "echo $x");
+    assert_eq!(next.ended().0, if lost { "\n" } else { "1\n" });
 }
