@@ -142,7 +142,7 @@ fn a_profile_comes_before_the_environment() {
     let output = install(&["install", "--profile", "here", "--exec-timeout", "2h"]);
     assert!(output.status.success(), "{output:?}");
     let argv = spec(at, "sorna-here-bash")["argv"].to_string();
-    for words in [r#""--profile","here""#, r#""--exec-timeout","7200000ms""#] {
+    for words in [r#""--profile","here""#, r#""--exec-timeout","2h""#] {
         assert!(argv.contains(words), "{argv}");
     }
     // Without one, the environment counts.
