@@ -557,11 +557,13 @@ impl Sessions {
         })
     }
 
-    /// Closes all sessions, and waits until their kernels are gone.
+    /// Closes all sessions, and waits until their kernels are gone, the first time.
     pub(crate) async fn close(&self) {
         let mut lives = {
             let mut table = self.table();
-            table.is_closed = true;
+            if std::mem::replace(&mut table.is_closed, true) {
+                return;
+            }
             for session in table.sessions.values() {
                 session.close();
             }
