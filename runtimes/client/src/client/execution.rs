@@ -77,6 +77,7 @@ impl<T: Transport + 'static> Execution<T> {
         way: Way,
         carries_bytes: Option<bool>,
         is_kept: bool,
+        persists: bool,
         time_limit: Option<Duration>,
     ) -> Self {
         let streams = client.clone();
@@ -89,7 +90,7 @@ impl<T: Transport + 'static> Execution<T> {
                     .with_time_limit(time_limit)
                     .with_unclaimed(way == Way::Whole)
                     .with_detached(way == Way::Detached)
-                    .with_persistence(is_kept),
+                    .with_persistence(persists),
             };
             let carries_bytes =
                 carries_bytes.unwrap_or_else(|| streams.has_extension(Execute::BYTES));
