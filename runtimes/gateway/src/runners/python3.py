@@ -650,8 +650,8 @@ class Kernel:
             status = 0
         except SystemExit as exit:
             status = _exit_status(exit.code)
-            if echoes and status:
-                _quietly(lambda: _tell(exit))
+            if echoes:
+                _quietly(lambda: _tell(exit) if status else sorna_echo.tell_leaving(exit))
         except BaseException as error:
             status = 130 if isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
@@ -681,6 +681,15 @@ class Kernel:
         return value
 
     def remember(self, name, code):
+    def evaluate_both(self, program, last):
+        """The value of the last expression. If one of them awaits, both run in one go, as tasks need it."""
+        if not (program.co_flags | last.co_flags) & _COROUTINE:
+            self.evaluate(program)
+            return self.evaluate(last)
+        import sorna_await
+
+        return sorna_await.run(sorna_await.both(program, last, self.main.__dict__))
+
         """Keeps the source for tracebacks and `inspect`."""
         self.sources[name] = code
         if "linecache" in sys.modules:

@@ -7,6 +7,8 @@ cancelled when the interpreter ends, as `asyncio.run` does.
 import asyncio
 
 _loop = None
+# As in the runner.
+_COROUTINE = 0x80
 
 
 def run(coroutine):
@@ -36,6 +38,15 @@ def run(coroutine):
             # This one tells where the snippet was.
             raise error.with_traceback(cancelled.__traceback__) from None
         raise error
+
+
+async def both(program, last, names):
+    """Runs a program, and then an expression, of which at least one awaits. Returns its value."""
+    for code in (program, last):
+        value = eval(code, names)
+        if code.co_flags & _COROUTINE:
+            value = await value
+    return value
 
 
 def end():

@@ -27,6 +27,13 @@ const PYTHON: &[Row] = &[
         "import asyncio\nasync def f(): return 9\nawait f()",
         &["=9"],
     ),
+    // One that awaits is one program with what comes before, or after.
+    (
+        "t = asyncio.create_task(f()); await asyncio.sleep(0)\nawait t",
+        &["=9"],
+    ),
+    ("t = asyncio.create_task(f())\nawait t", &["=9"]),
+    ("await f()\nasyncio.create_task(f()) is t", &["=False"]),
     (
         "from __future__ import annotations\ndef g(a: b): pass\ng.__annotations__",
         &["={'a': 'b'}"],
@@ -482,13 +489,6 @@ fn displays_come_in_all_their_forms_where_values_are_wanted() {
 }
 
 #[test]
-fn plots_of_r_are_pictures() {
-    if !need("R") {
-        return;
-    }
-    let gateway = gateway();
-    let client = Client::new(&gateway);
-#[test]
 fn tables_of_r_have_html_beside_their_text() {
     if !need("R") {
         return;
@@ -575,6 +575,13 @@ fn tables_of_r_have_html_beside_their_text() {
     );
 }
 
+#[test]
+fn plots_of_r_are_pictures() {
+    if !need("R") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
     let kernel = client.create("r");
     let (can, _) = run(&client, &echo(&kernel, "capabilities('png')[[1]]"));
     if !sorna_test_tools::need_that(can == ["=[1] TRUE"], "pictures of R") {
