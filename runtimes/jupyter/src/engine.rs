@@ -5,6 +5,7 @@ mod control;
 mod expressions;
 mod info;
 mod inspect;
+mod leaving;
 mod link;
 mod remote;
 mod run;

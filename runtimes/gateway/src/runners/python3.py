@@ -642,9 +642,10 @@ class Kernel:
                 program = compile(code, name, "exec", flags, True)
             self.flags |= program.co_flags & _FUTURE
             self.remember(name, code)
-            self.evaluate(program)
-            if last is not None:
-                sorna_echo.show(self.evaluate(last))
+            if last is None:
+                self.evaluate(program)
+            else:
+                sorna_echo.show(self.evaluate_both(program, last))
             if echoes:
                 sorna_echo.show_figures()
             status = 0
@@ -680,7 +681,6 @@ class Kernel:
             value = sorna_await.run(value)
         return value
 
-    def remember(self, name, code):
     def evaluate_both(self, program, last):
         """The value of the last expression. If one of them awaits, both run in one go, as tasks need it."""
         if not (program.co_flags | last.co_flags) & _COROUTINE:
@@ -690,6 +690,7 @@ class Kernel:
 
         return sorna_await.run(sorna_await.both(program, last, self.main.__dict__))
 
+    def remember(self, name, code):
         """Keeps the source for tracebacks and `inspect`."""
         self.sources[name] = code
         if "linecache" in sys.modules:
