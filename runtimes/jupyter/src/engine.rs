@@ -9,6 +9,8 @@ mod leaving;
 mod link;
 mod remote;
 mod run;
+mod shell;
+mod shell_words;
 mod whole;
 
 use std::pin::pin;
@@ -365,7 +367,7 @@ impl<R: Replies> Worker<R> {
         let candidates = match question {
             Some(question) => {
                 let found = self.look_up(&question).await.unwrap_or_default();
-                found.lines().map(str::to_owned).collect()
+                aside::candidates(&self.language, &cursor, &found)
             }
             None => tokio::select! {
                 candidates = self.remote.complete(&cursor) => candidates,

@@ -1,6 +1,8 @@
 //! What is asked of interpreters beside the cells, in languages whose own tools say it: code that prints the answer, and leaves
 //! nothing behind.
 
+use super::shell::{apart, quoted};
+use super::shell_words;
 use crate::completion::Cursor;
 use crate::language::Language;
 
@@ -14,7 +16,7 @@ pub(super) fn completion(language: &Language, cursor: &Cursor<'_>) -> Option<Str
         return None;
     }
     match language.id() {
-        "bash" => bash_completion(line),
+        "bash" => shell_words::question(cursor, MOST),
         "javascript" => {
             let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
             let start = line.trim_end_matches(is_part).len();
@@ -28,6 +30,25 @@ pub(super) fn completion(language: &Language, cursor: &Cursor<'_>) -> Option<Str
         }
         _ => None,
     }
+}
+
+/// The candidates at a place, of what that has printed.
+pub(super) fn candidates(language: &Language, cursor: &Cursor<'_>, found: &str) -> Vec<String> {
+    match language.id() {
+        "bash" => shell_words::candidates(cursor, found),
+        "R" if is_assigned(cursor) => {
+            let names = found.lines().map(|it| it.strip_suffix('=').unwrap_or(it));
+            names.map(str::to_owned).collect()
+        }
+        _ => found.lines().map(str::to_owned).collect(),
+    }
+}
+
+/// Whether `=` follows the name at the cursor, as after the name of an argument that has a value.
+fn is_assigned(cursor: &Cursor<'_>) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+    let rest = cursor.rest_of_line().trim_start_matches(is_part);
+    rest.trim_start().starts_with('=')
 }
 
 /// As R's own console completes, and also the names of packages that are installed, where one is loaded.
@@ -61,44 +82,6 @@ const NODE_COMPLETION: &str = r"(token, before, most) => {
     } catch {}
     console.log([...found].sort().slice(0, most).map((name) => path + name).join('\n'));
 }";
-
-/// As a shell completes: commands where one begins, variables, and files.
-fn bash_completion(line: &str) -> Option<String> {
-    let ends_word = |c: char| c.is_whitespace() || "|&;(){}<>=`\"'".contains(c);
-    let word = line.rsplit(ends_word).next().unwrap_or_default();
-    if word.is_empty() {
-        return None;
-    }
-    let start = &line[..line.len() - word.len()];
-    if start.ends_with("${") {
-        let action = format!("compgen -v -S '}}' -- {}", quoted(word));
-        return Some(apart(&format!("{action} | head -n {MOST}")));
-    }
-    let before = start.trim_end();
-    let is_first = before.is_empty()
-        || before.ends_with(['|', '&', ';', '(', '{', '`'])
-        || ["then", "else", "do", "!"]
-            .iter()
-            .any(|it| before.ends_with(it));
-    let action = match word.strip_prefix('$') {
-        Some(name) => format!("compgen -v -P '$' -- {}", quoted(name)),
-        None if is_first => format!(
-            "{{ compgen -abck -A function -- {0}; {1}; }}",
-            quoted(word),
-            files(word)
-        ),
-        None => files(word),
-    };
-    Some(apart(&format!("{action} | sort -u | head -n {MOST}")))
-}
-
-/// Code of a shell that prints the files that begin with a word: directories with a slash at their end.
-fn files(word: &str) -> String {
-    let word = quoted(word);
-    format!(
-        "compgen -f -- {word} | while IFS= read -r it; do if [[ -d ${{it/#'~'/$HOME}} ]]; then it=$it/; fi; printf '%s\\n' \"$it\"; done"
-    )
-}
 
 /// Code that prints which release of the language this is. With it, Python learns the number of the next cell.
 pub(super) fn version(language: &Language, number: u64) -> Option<String> {
@@ -174,35 +157,9 @@ const NODE_WHOLENESS: &str = r"(code) => {
     console.log(isFine ? 'complete' : isOpen ? 'incomplete' : isJudged ? 'unknown' : 'invalid');
 }";
 
-/// In a shell of its own, on which traps and options of the program have no effect.
-fn apart(code: &str) -> String {
-    format!("( trap - DEBUG ERR EXIT; set +eux; {code} )")
-}
-
-/// As a shell takes it literally.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn completed(line: &str) -> Option<String> {
-        completion(&Language::of("bash"), &Cursor::at(line, usize::MAX))
-    }
-
-    #[test]
-    fn shells_complete_by_the_place_of_a_word() {
-        let has = |line: &str, action: &str| completed(line).is_some_and(|it| it.contains(action));
-        assert!(has("ec", "-abck -A function -- 'ec'"));
-        assert!(has("true && ec", "-abck"));
-        assert!(has("echo ${PA", "compgen -v -S '}' -- 'PA'"));
-        assert!(has("cat fi", "compgen -f -- 'fi'"));
-        assert!(has("echo $HO", "compgen -v -P '$' -- 'HO'"));
-        assert_eq!(completed("echo "), None);
-        assert_eq!(quoted("a'b"), r"'a'\''b'");
-    }
 
     #[test]
     fn languages_without_tools_are_not_asked() {
