@@ -364,17 +364,20 @@ impl<R: Replies> Worker<R> {
             _ = self.interrupts.recv() => {}
         }
         let question = aside::completion(&self.language, &cursor).filter(|_| self.remote.is_ours());
-        let candidates = match question {
+        let (candidates, token) = match question {
             Some(question) => {
                 let found = self.look_up(&question).await.unwrap_or_default();
                 aside::candidates(&self.language, &cursor, &found)
             }
             None => tokio::select! {
-                candidates = self.remote.complete(&cursor) => candidates,
-                _ = self.interrupts.recv() => Vec::new(),
+                candidates = self.remote.complete(&cursor) => (candidates, None),
+                _ = self.interrupts.recv() => (Vec::new(), None),
             },
         };
-        let found = Completions::of(&cursor, candidates);
+        let found = match token {
+            Some(token) => Completions::in_place_of(&token, &cursor, candidates),
+            None => Completions::of(&cursor, candidates),
+        };
         let kinds = found.matches.iter().zip(&found.are_functions);
         let kinds: Vec<_> = kinds
             .map(|(text, is_function)| {

@@ -85,5 +85,11 @@ print("ok python")
 r = Client("r")
 assert r.completed("plot(1, xla|=3)") == ["plot(1, xlab=3)"]
 assert r.completed("plot(1, xla|") == ["plot(1, xlab="]
+r.texts("d <- data.frame(`a b` = 5, abc = 6, check.names = FALSE); `my var` <- 7")
+assert r.completed("d$a|") == ["d$`a b`", "d$abc"], r.completed("d$a|")
+assert r.texts("cat(%s)" % r.completed("d$a|")[0]) == "5"
+assert r.texts("é <- 1; cat(%s)" % r.completed("2 * my|")[0]) == "14"
+assert "print" in r.completed("pri|") and r.completed("library(paral|") == ["library(parallel"]
+assert r.completed("readLines('no such f|") == []
 r.end()
 print("ok R")

@@ -32,15 +32,23 @@ pub(super) fn completion(language: &Language, cursor: &Cursor<'_>) -> Option<Str
     }
 }
 
-/// The candidates at a place, of what that has printed.
-pub(super) fn candidates(language: &Language, cursor: &Cursor<'_>, found: &str) -> Vec<String> {
+/// The candidates at a place, of what that has printed, and what they are put in place of, where that is said.
+pub(super) fn candidates(
+    language: &Language,
+    cursor: &Cursor<'_>,
+    found: &str,
+) -> (Vec<String>, Option<String>) {
     match language.id() {
-        "bash" => shell_words::candidates(cursor, found),
-        "R" if is_assigned(cursor) => {
-            let names = found.lines().map(|it| it.strip_suffix('=').unwrap_or(it));
-            names.map(str::to_owned).collect()
+        "bash" => (shell_words::candidates(cursor, found), None),
+        "R" => {
+            let end = if is_assigned(cursor) { "=" } else { "" };
+            let mut lines = found.lines();
+            let token = lines.next().and_then(|it| it.strip_prefix('\t'));
+            let token = token.filter(|token| cursor.line().ends_with(token));
+            let names = lines.map(|it| it.strip_suffix(end).unwrap_or(it).to_owned());
+            (names.collect(), token.map(str::to_owned))
         }
-        _ => found.lines().map(str::to_owned).collect(),
+        _ => (found.lines().map(str::to_owned).collect(), None),
     }
 }
 
@@ -51,8 +59,18 @@ fn is_assigned(cursor: &Cursor<'_>) -> bool {
     rest.trim_start().starts_with('=')
 }
 
-/// As R's own console completes, and also the names of packages that are installed, where one is loaded.
-const R_COMPLETION: &str = "before <- utils:::.CompletionEnv$settings[['ipck']]; on.exit(utils::rc.settings(ipck = before)); utils::rc.settings(ipck = TRUE); utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); cat(utils:::.retrieveCompletions(), sep = '\\n')";
+/// As R's own console completes, and also the names of packages that are installed, where one is loaded; names that R reads only
+/// in backquotes have these. First, with a tab before, comes what is completed.
+const R_COMPLETION: &str = r"before <- utils:::.CompletionEnv$settings[['ipck']]; on.exit(utils::rc.settings(ipck = before)); utils::rc.settings(ipck = TRUE); utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); found <- utils:::.retrieveCompletions()
+if (!utils:::isInsideQuotes()) {
+    start <- sub('[^$@]*$', '', found)
+    name <- substring(found, nchar(start) + 1L)
+    end <- sub('^.*?(=|[(]|)$', '\\1', name, perl = TRUE)
+    name <- substring(name, 1L, nchar(name) - nchar(end))
+    is_odd <- grepl('[^[:alnum:]._:]', name) & !grepl('`', name, fixed = TRUE)
+    found <- ifelse(is_odd, paste0(start, '`', name, '`', end), found)
+}
+cat(paste0('\t', utils:::.CompletionEnv[['token']]), found, sep = '\n')";
 
 /// Names in all scopes, or the properties of what a dotted name, a text or an array stands for.
 const NODE_COMPLETION: &str = r"(token, before, most) => {
