@@ -9,6 +9,11 @@ pub mod proxy;
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// The examples of the library's manual.
+#[cfg(doctest)]
+#[doc = include_str!("../../runtimes/client/README.md")]
+pub struct ClientReadme;
+
 /// The example of the gateway's README.
 #[cfg(doctest)]
 #[doc = include_str!("../../runtimes/gateway/README.md")]

@@ -43,6 +43,8 @@ mod lost;
 mod mcp;
 mod nearest;
 mod order;
+#[cfg(any(feature = "jupyter", feature = "mcp"))]
+mod own_path;
 mod pages;
 mod pending;
 mod print;

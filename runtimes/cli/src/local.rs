@@ -150,8 +150,8 @@ impl LocalArgs {
         if let Some(network) = self.network.and_then(|it| it.to_possible_value()) {
             words.extend(["--network".into(), network.get_name().into()]);
         }
-        if let Some(Kib(disk)) = self.disk {
-            words.extend(["--disk".into(), format!("{disk}k").into()]);
+        if let Some(disk) = self.disk {
+            words.extend(["--disk".into(), disk.to_string().into()]);
         }
         let places = [
             ("--allow-read", &self.allow_read),

@@ -14,6 +14,29 @@ use parse_size::Config;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kib(pub(crate) u64);
 
+/// As an argument, in the largest unit in which it is whole.
+#[cfg(any(feature = "jupyter", feature = "mcp"))]
+impl std::fmt::Display for Kib {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            kib if kib > 0 && kib % (1 << 20) == 0 => write!(f, "{}g", kib >> 20),
+            kib if kib > 0 && kib % (1 << 10) == 0 => write!(f, "{}m", kib >> 10),
+            kib => write!(f, "{kib}k"),
+        }
+    }
+}
+
+/// A time as an argument, in the largest unit in which it is whole.
+#[cfg(any(feature = "jupyter", feature = "mcp"))]
+pub(crate) fn time_word(time: Duration) -> String {
+    match time.as_millis() {
+        ms if ms > 0 && ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms > 0 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms > 0 && ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
 /// A time such as `30s`, `500ms` or `1m30s`.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     const HINT: &str = "expected a number and a unit, such as 500ms, 30s or 2m";
@@ -214,6 +237,30 @@ mod tests {
             "the minimum for a program is 4m"
         );
         assert!(kernel_memory("x").is_err());
+    }
+
+    #[test]
+    #[cfg(any(feature = "jupyter", feature = "mcp"))]
+    fn words_say_the_same() {
+        for (text, word) in [
+            ("90s", "90s"),
+            ("2h", "2h"),
+            ("1m30s", "90s"),
+            ("120s", "2m"),
+            ("1500ms", "1500ms"),
+        ] {
+            let time = time(text).expect("a time");
+            assert_eq!(time_word(time), word);
+        }
+        for (text, word) in [
+            ("4m", "4m"),
+            ("2g", "2g"),
+            ("1025m", "1025m"),
+            ("5000k", "5000k"),
+        ] {
+            let memory = kernel_memory(text).expect("memory");
+            assert_eq!(memory.to_string(), word);
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@
 //! It starts its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set,
 //! it uses the gateway named there.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -183,7 +182,7 @@ fn failed(sent: Sent, error: reqwest::Error) -> TransportError {
     TransportError::new(kind, sent, "the request failed").with_source(error)
 }
 
-async fn hello(config: Config) -> Result<String, Box<dyn Error>> {
+async fn hello(config: Config) -> Result<String, sorna::Report> {
     let client = Client::with_upgrades(config, Reqwest::new()?, ClientOptions::new());
     let kernel = client.create("python3").await?;
     let result = kernel.run("print('hello world')").await?;
@@ -192,7 +191,7 @@ async fn hello(config: Config) -> Result<String, Box<dyn Error>> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), sorna::Report> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         let config = Config::from_lookup(|name| std::env::var(name).ok())?;
         print!("{}", hello(config).await?);

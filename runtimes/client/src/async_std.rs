@@ -6,7 +6,7 @@
 //! ```no_run
 //! use sorna::async_std::Client;
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), sorna::Report> {
 //!     async_std::task::block_on(async {
 //!         // The environment names the gateway and the user.
 //!         let client = Client::from_env()?;

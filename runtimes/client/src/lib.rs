@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # #[cfg(feature = "ureq")]
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn main() -> Result<(), sorna::Report> {
 //! use sorna::blocking::Client;
 //!
 //! // The environment names the gateway and the user: see below.
@@ -167,7 +167,7 @@ mod websocket;
 #[cfg(feature = "engine")]
 mod wire;
 
-pub use causes::with_causes;
+pub use causes::{Report, with_causes};
 #[cfg(feature = "async")]
 pub use client::{
     Canceller, Client, DownloadStream, Events, Execution, Kernel, LogStream, Run, StreamedResponse,

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use sorna::smol::Client;
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), sorna::Report> {
 //!     smol::block_on(async {
 //!         // The environment names the gateway and the user.
 //!         let client = Client::from_env()?;

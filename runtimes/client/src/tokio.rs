@@ -4,7 +4,7 @@
 //! use sorna::tokio::Client;
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! async fn main() -> Result<(), sorna::Report> {
 //!     // The environment names the gateway and the user.
 //!     let client = Client::from_env()?;
 //!     let kernel = client.temporary("python3").await?;

@@ -256,7 +256,7 @@
 //! `complete` works in python3 kernels. In others, and while something runs, it finds no candidates.
 //! It knows names, keywords, attributes, modules in `import` and `from`, and the keys of a dict in
 //! `d['`. Each candidate begins with the text that it completes, the name before the cursor with all
-//! its dots, and a function ends with `(`. `options.row` and `options.col` give the cursor; otherwise
+//! its dots, and a function ends with `(`; what follows the cursor already (`options.post`) is not added. `options.row` and `options.col` give the cursor; otherwise
 //! it is at the end of `options.line`.
 //!
 //! The only code of the user that runs are attribute lookups, those of `a` and `b` in `a.b.c`, and

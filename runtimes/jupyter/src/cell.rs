@@ -95,6 +95,17 @@ pub struct End {
     pub outputs: Vec<Output>,
     /// The error, if it failed. It is not among the outputs.
     pub failure: Option<Failure>,
+    /// Whether the user wants to leave, as the interpreter has told: by `exit()` in Python.
+    pub leaves: bool,
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::default()
+        }
+    }
 }
 
 /// A cell that runs.
@@ -116,6 +127,8 @@ pub struct Cell {
     /// How much of the held text was written before that was told, in bytes.
     told_at: usize,
     is_interrupted: bool,
+    /// Whether the user wants to leave, as it has told.
+    leaves: bool,
     value: Option<String>,
     /// Whether the interpreter tells where a prompt begins, and whether it has, of the next one.
     tells_prompts: bool,
@@ -136,6 +149,7 @@ impl Cell {
             told: None,
             told_at: 0,
             is_interrupted: false,
+            leaves: false,
             value: None,
             tells_prompts: false,
             is_prompt: false,
@@ -201,6 +215,10 @@ impl Cell {
                         if let Some(error) = told(&about) {
                             self.told = Some(error);
                             self.told_at = self.held.len();
+                            continue;
+                        }
+                        if about["leave"] == Value::Bool(true) {
+                            self.leaves = true;
                             continue;
                         }
                         outputs.extend(self.release());
@@ -320,7 +338,10 @@ impl Cell {
 
     /// How it ended. `says_exits` is whether the gateway reports the exit codes of failures, as `sorna serve` does.
     pub fn end(&mut self, result: &ExecutionResult, says_exits: bool) -> End {
-        let mut end = End::default();
+        let mut end = End {
+            leaves: self.leaves,
+            ..End::default()
+        };
         if !self.partial.is_empty() {
             end.outputs.extend(self.release());
         }

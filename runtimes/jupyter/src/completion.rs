@@ -101,15 +101,24 @@ impl Completions {
         let there = &line[line.len() - replaced..];
         // A word that is there only in part is not completed by another one.
         let is_in_word = replaced == 0 && line.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let candidates = candidates.into_iter();
+        let candidates = candidates.filter(|it| it.starts_with(there) && !is_in_word);
+        Self::in_place_of(there, cursor, candidates)
+    }
+
+    /// Candidates that are put in place of what is before the cursor, whatever they begin with: `there`.
+    #[must_use]
+    pub fn in_place_of(
+        there: &str,
+        cursor: &Cursor<'_>,
+        candidates: impl IntoIterator<Item = String>,
+    ) -> Self {
         let mut all = Self {
             end: cursor.before.chars().count(),
             ..Self::default()
         };
         all.start = all.end - there.chars().count();
         for text in candidates {
-            if !text.starts_with(there) || is_in_word {
-                continue;
-            }
             let name = text.strip_suffix('(');
             let is_function = name.is_some();
             let name = name.unwrap_or(&text).to_owned();

@@ -6,12 +6,15 @@ mod control;
 mod expressions;
 mod info;
 mod inspect;
+mod leaving;
 mod link;
 mod listening;
 mod look_up;
 mod question;
 mod remote;
 mod run;
+mod shell;
+mod shell_words;
 mod whole;
 
 use std::pin::pin;
@@ -386,17 +389,20 @@ impl<R: Replies> Worker<R> {
         }
         let question = aside::completion(&self.language, &self.way(), &cursor);
         let question = question.filter(|_| self.remote.is_ours());
-        let candidates = match question {
+        let (candidates, token) = match question {
             Some(question) => {
                 let found = self.look_up(&question).await.unwrap_or_default();
-                found.lines().map(str::to_owned).collect()
+                aside::candidates(&self.language, &cursor, &found)
             }
             None => tokio::select! {
-                candidates = self.remote.complete(&cursor) => candidates,
-                _ = self.interrupts.recv() => Vec::new(),
+                candidates = self.remote.complete(&cursor) => (candidates, None),
+                _ = self.interrupts.recv() => (Vec::new(), None),
             },
         };
-        let found = Completions::of(&cursor, candidates);
+        let found = match token {
+            Some(token) => Completions::in_place_of(&token, &cursor, candidates),
+            None => Completions::of(&cursor, candidates),
+        };
         let kinds = found.matches.iter().zip(&found.are_functions);
         let kinds: Vec<_> = kinds
             .map(|(text, is_function)| {

@@ -1,7 +1,7 @@
 //! Kernelspecs: directories by which Jupyter knows which kernels there are.
 
 use std::error::Error as StdError;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
@@ -77,7 +77,8 @@ impl Place {
         }
     }
 
-    /// All directories in which Jupyter looks with these variables of the environment, as far as they are known.
+    /// All directories in which Jupyter looks with these variables of the environment, as far as they are known. One of them may be
+    /// the same place as another one: see [`Installed::all`].
     pub fn all(lookup: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
         let places = [
             Self::User,
@@ -93,7 +94,7 @@ impl Place {
 /// A kernelspec to install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// Its name, for programs: see [`is_name`].
+    /// Its name, for programs: see [`is_name`]. Jupyter knows it in lower case, and so it is written.
     pub name: String,
     /// Its name, for people.
     pub title: String,
@@ -174,7 +175,7 @@ impl Spec {
     ///
     /// See [`InstallError`].
     pub fn install(&self, directory: &Path) -> Result<PathBuf, InstallError> {
-        let path = directory.join(&self.name);
+        let path = place_of(directory, &self.name);
         // Without that file, as where a removal left files of others, it is no kernel.
         if path.join(FILE).exists() && Installed::read(&path).is_none() {
             return Err(InstallError::Foreign(path));
@@ -191,6 +192,56 @@ impl Spec {
         write(&logo, self.language.logo().as_bytes(), false).map_err(failed(&logo))?;
         Ok(path)
     }
+}
+
+/// The directory of a kernelspec of this name, which may be there with other letters: to Jupyter, capitals mean nothing.
+fn place_of(directory: &Path, name: &str) -> PathBuf {
+    let own = directory.join(name.to_ascii_lowercase());
+    let is_there = |path: &PathBuf| path.join(FILE).exists();
+    if is_there(&own) {
+        return own;
+    }
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut others = entries.filter(|it| is_called(&it.file_name(), name));
+    let other = others.find(|it| is_there(&it.path()));
+    other.map_or(own, |it| it.path())
+}
+
+/// Whether a directory is that of a kernelspec with this name.
+fn is_called(directory: &OsStr, name: &str) -> bool {
+    directory
+        .to_str()
+        .is_some_and(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// The other kernelspecs with this name in these directories, whosever they are: Jupyter takes the first that it finds.
+#[must_use]
+pub fn namesakes(directories: &[PathBuf], name: &str, own: &Path) -> Vec<PathBuf> {
+    let own = fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
+    let mut found = Vec::new();
+    for directory in places(directories) {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in entries.filter(|it| is_called(&it.file_name(), name)) {
+            let path = entry.path();
+            let is_own = fs::canonicalize(&path).is_ok_and(|it| it == own);
+            if !is_own && path.join(FILE).exists() {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Directories, each of which is another place.
+fn places(directories: &[PathBuf]) -> Vec<&PathBuf> {
+    let mut seen = Vec::new();
+    let is_new = |directory: &&PathBuf| {
+        let place = fs::canonicalize(directory).unwrap_or_else(|_| (*directory).clone());
+        let is_new = !seen.contains(&place);
+        seen.push(place);
+        is_new
+    };
+    directories.iter().filter(is_new).collect()
 }
 
 /// Writes a file in place of an older one, which stays whole until then.
@@ -213,7 +264,7 @@ fn write(path: &Path, content: &[u8], is_private: bool) -> io::Result<()> {
 /// A kernelspec of this project that is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
-    /// Its name, for programs.
+    /// Its name, for programs, as Jupyter has it: in lower case.
     pub name: String,
     /// Its name, for people.
     pub title: String,
@@ -232,7 +283,7 @@ impl Installed {
         let json: Value = serde_json::from_slice(&text).ok()?;
         let language = json["metadata"][MARK]["language"].as_str()?;
         Some(Self {
-            name: path.file_name()?.to_str()?.to_owned(),
+            name: path.file_name()?.to_str()?.to_ascii_lowercase(),
             title: json["display_name"].as_str().unwrap_or_default().to_owned(),
             language: language.to_owned(),
             path: path.to_owned(),
@@ -240,11 +291,11 @@ impl Installed {
         })
     }
 
-    /// All in these directories of kernelspecs, by their names.
+    /// All in these directories of kernelspecs, by their names, each once: two paths may lead to the same directory.
     #[must_use]
     pub fn all(directories: &[PathBuf]) -> Vec<Self> {
         let mut all = Vec::new();
-        for directory in directories {
+        for directory in places(directories) {
             let entries = fs::read_dir(directory).into_iter().flatten().flatten();
             let mut found: Vec<_> = entries.filter_map(|it| Self::read(&it.path())).collect();
             found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -253,12 +304,25 @@ impl Installed {
         all
     }
 
-    /// Removes it. Returns whether nothing is left: files that are not of this project stay.
+    /// Whether it has this name, in whatever letters.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Removes it; of a link, only that. Returns whether nothing is left: files that are not of this project stay. One that is gone
+    /// already is as if it was removed.
     ///
     /// # Errors
     ///
     /// Something of it cannot be removed.
     pub fn remove(&self) -> io::Result<bool> {
+        if self.path.is_symlink() {
+            return match fs::remove_file(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(true),
+            };
+        }
         // The description last: without that, no one knows what the rest is.
         for file in [LOGO, FILE] {
             match fs::remove_file(self.path.join(file)) {
@@ -268,6 +332,7 @@ impl Installed {
         }
         match fs::remove_dir(&self.path) {
             Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
             Err(error) => Err(error),
         }
@@ -321,5 +386,29 @@ mod tests {
         assert!(is_name("sorna-python3") && is_name("a.b_c"));
         assert!(!is_name("") && !is_name("a/b") && !is_name("..") && !is_name("a b"));
         assert_eq!(name_of("cr.ai/Python:3.9"), "cr.ai-python-3.9");
+    }
+
+    #[test]
+    fn one_that_is_gone_already_is_removed() {
+        let own = format!("sorna-spec-{}", std::process::id());
+        let directory = std::env::temp_dir().join(own);
+        let spec = Spec {
+            name: "one".to_owned(),
+            title: "One".to_owned(),
+            language: Language::of("bash"),
+            argv: Vec::new(),
+            env: Vec::new(),
+        };
+        let path = spec.install(&directory).unwrap();
+        // By another path, it is the same.
+        let all = Installed::all(&[
+            directory.join("."),
+            directory.clone(),
+            directory.join("none"),
+        ]);
+        assert_eq!(all.len(), 1);
+        fs::remove_dir_all(path).unwrap();
+        assert!(all[0].remove().unwrap());
+        fs::remove_dir(directory).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sorna::{Error, with_causes};
+use sorna::{Error, ProblemKind, with_causes};
 
 /// A failure, as a model reads it. What a program does wrong is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,19 @@ impl Failure {
             true => " It may have acted all the same: look before you try again.",
             false => "",
         };
-        Self(format!("{doing}: {what}: {}.{doubt}", with_causes(error)))
+        let reason = reason(error).unwrap_or_else(|| with_causes(error));
+        Self(format!("{doing}: {what}: {reason}.{doubt}"))
     }
+}
+
+/// What is wrong with a request, where a gateway of this project says it in parentheses, after the general.
+fn reason(error: &Error) -> Option<String> {
+    let gateway = error.gateway()?;
+    if gateway.kind() != Some(ProblemKind::InvalidApiParams) {
+        return None;
+    }
+    let (_, reason) = gateway.message()?.split_once(" (")?;
+    reason.strip_suffix(')').map(str::to_owned)
 }
 
 impl fmt::Display for Failure {

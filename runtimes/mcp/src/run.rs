@@ -46,6 +46,10 @@ const MOST_VALUE: usize = 1 << 20;
 const CUT: &str = " are left out here ...\n";
 
 const LOST_BEFORE: &str = "Variables of earlier programs were lost before it began: the interpreter had ended while nothing ran.";
+const CUT_OFF: &str = "The gateway cannot be reached now. A program that has begun goes on there, and what it prints is not lost.";
+const CUT_OFF_STOPPING: &str =
+    "The gateway cannot be reached now; the program will be interrupted as soon as it can be.";
+const NOTHING_RUNS: &str = "The gateway could not be reached for a while, and nothing runs in the session now: whether the program has run, and how it ended, is not known.";
 const ASKED: &str = "It did not stop asking for input, of which there is no more.";
 
 /// An image to show.
@@ -132,6 +136,9 @@ struct State {
     end: Option<End>,
     /// Whether its end was told.
     is_told: bool,
+    /// Whether the gateway cannot be reached now, and whether it is to be told to interrupt the program.
+    is_cut_off: bool,
+    is_to_stop: bool,
     /// How variables were lost before it, if that is to be told.
     loss: Option<String>,
 }
@@ -148,6 +155,16 @@ pub(crate) struct Run {
     state: Mutex<State>,
     has_ended: watch::Sender<bool>,
     orders: mpsc::UnboundedSender<()>,
+}
+
+/// What became of an interrupt.
+enum Stop {
+    /// The gateway was told, or is silent.
+    Told,
+    /// It could not be reached.
+    Unreached,
+    /// It cannot interrupt programs.
+    Impossible,
 }
 
 /// What a program is to do.
@@ -259,6 +276,14 @@ impl Run {
         state.is_cut |= left_out > 0;
         let images = state.images[state.shown_images..].to_vec();
         state.shown_images = state.images.len();
+        if state.end.is_none() && state.is_cut_off {
+            let text = if state.is_to_stop {
+                CUT_OFF_STOPPING
+            } else {
+                CUT_OFF
+            };
+            state.remarks.push(text.to_owned());
+        }
         let more = std::mem::take(&mut state.more_remarks);
         if more > 0 {
             state
@@ -418,7 +443,12 @@ impl Run {
         let mut input = task.input;
         // Such code is not sent.
         let is_blank = task.code.trim().is_empty();
-        let mut execution = kernel.clone().with_echo(true).execute(task.code);
+        // An outage is not to end it.
+        let mut execution = kernel
+            .clone()
+            .with_echo(true)
+            .with_persistence(true)
+            .execute(task.code);
         let late = sleep(task.time);
         tokio::pin!(late);
         let (mut is_late, mut is_interrupted, mut has_given_up) = (false, false, false);
@@ -426,12 +456,18 @@ impl Run {
         let mut last = None;
         let mut is_early = None;
         let mut again = None;
+        // Since when the gateway cannot be reached, and when that is tried again.
+        let mut outage: Option<Instant> = None;
+        let mut back = None;
         loop {
-            let until = last.unwrap_or_else(tokio::time::Instant::now);
-            let until_again = again.unwrap_or_else(tokio::time::Instant::now);
+            let now = tokio::time::Instant::now();
+            let (until, until_again) = (last.unwrap_or(now), again.unwrap_or(now));
+            let until_back = back.unwrap_or(now);
             let stop = tokio::select! {
-                event = execution.next_event() => match event {
+                event = execution.next_event(), if back.is_none() => match event {
                     Ok(Some(event)) => {
+                        outage = None;
+                        self.state().is_cut_off = false;
                         has_given_up |= self.note_event(&mut execution, &mut input, event);
                         continue;
                     }
@@ -470,12 +506,34 @@ impl Run {
                             Err(error) => failed(&error),
                         };
                     }
-                    Err(error) if error.transport().is_some() && error.may_have_acted() => {
+                    Err(error) if is_cut(&error, outage) && kernel.has_marked_executions() => {
+                        if outage.get_or_insert_with(Instant::now).elapsed() > OUTAGE {
+                            return failed(&error);
+                        }
+                        self.state().is_cut_off = true;
+                        back = Some(now + AGAIN);
+                        continue;
+                    }
+                    Err(error) if outage.is_some() && error.is_nothing_to_attach() => {
+                        return End {
+                            failure: Some(Failure::new(NOTHING_RUNS)),
+                            is_interrupted,
+                            is_late,
+                            ..End::default()
+                        };
+                    }
+                    Err(error) if is_cut(&error, None) => {
                         drop(execution);
                         return self.end_unseen(kernel, &error).await;
                     }
                     Err(error) => return failed(&error),
                 },
+                // It goes on there, and its output is kept for whoever comes back.
+                () = sleep_until(until_back), if back.is_some() => {
+                    back = None;
+                    execution = kernel.attach();
+                    continue;
+                }
                 () = &mut late, if !is_late => {
                     is_late = true;
                     self.stop(kernel).await
@@ -486,18 +544,25 @@ impl Run {
                     is_interrupted = true;
                     self.stop(kernel).await
                 }
-                () = sleep_until(until), if last.is_some() => Ok(false),
+                () = sleep_until(until), if last.is_some() => Ok(Stop::Impossible),
                 () = sleep_until(until_again), if again.is_some() => self.stop(kernel).await,
             };
             match stop {
-                Ok(true) => {
+                // It has its time to end only once it was told to.
+                Ok(Stop::Unreached) => {
+                    let mut state = self.state();
+                    (state.is_cut_off, state.is_to_stop) = (true, true);
+                    again = Some(tokio::time::Instant::now() + AGAIN);
+                }
+                Ok(Stop::Told) => {
+                    self.state().is_to_stop = false;
                     let now = tokio::time::Instant::now();
                     last = last.or(Some(now + GRACE));
                     let has_printed = self.state().transcript.len() > 0;
                     let is_early = *is_early.get_or_insert(self.time() < EARLY && !has_printed);
                     again = is_early.then_some(now + AGAIN);
                 }
-                Ok(false) => {
+                Ok(Stop::Impossible) => {
                     drop(execution);
                     return match restart(kernel).await {
                         Ok(()) => End {
@@ -505,6 +570,10 @@ impl Run {
                             is_interrupted,
                             has_restarted: true,
                             ..End::default()
+                        },
+                        Err(error) if error.transport().is_some() => End {
+                            is_late,
+                            ..self.end_unseen(kernel, &error).await
                         },
                         Err(error) => failed(&error),
                     };
@@ -514,8 +583,8 @@ impl Run {
         }
     }
 
-    /// Ends a program that may still run after the gateway could not be reached for a while, as soon as it can be again: no one
-    /// could stop it otherwise, and nothing else could run in its session.
+    /// Ends a program that may still run after the gateway could not be reached for a while, as soon as it can be again, where no one
+    /// can take it over: no one could stop it otherwise, and nothing else could run in its session.
     async fn end_unseen(&self, kernel: &Kernel, error: &Error) -> End {
         let until = Instant::now() + OUTAGE;
         let unknown = |restarted: bool| End {
@@ -558,13 +627,14 @@ impl Run {
         }
     }
 
-    /// Interrupts what runs. Whether the gateway could do that.
-    async fn stop(&self, kernel: &Kernel) -> Result<bool, Error> {
+    /// Interrupts what runs.
+    async fn stop(&self, kernel: &Kernel) -> Result<Stop, Error> {
         match timeout(PATIENCE, kernel.interrupt()).await {
-            Ok(Err(error)) if cannot_interrupt(&error) => Ok(false),
+            Ok(Err(error)) if cannot_interrupt(&error) => Ok(Stop::Impossible),
             Ok(Err(error)) if error.is_not_found() => Err(error),
+            Ok(Err(error)) if error.transport().is_some() => Ok(Stop::Unreached),
             // If it was not interrupted, it is restarted later.
-            _ => Ok(true),
+            _ => Ok(Stop::Told),
         }
     }
 
@@ -733,6 +803,11 @@ async fn restart(kernel: &Kernel) -> Result<(), Error> {
     // It may report the end of what was stopped in response to the next execution.
     let _ = timeout(PATIENCE, kernel.execute("").finish()).await;
     Ok(())
+}
+
+/// Whether the way to the gateway was cut while a program may run: it could not be reached, or not again since an outage began.
+fn is_cut(error: &Error, outage: Option<Instant>) -> bool {
+    error.transport().is_some() && (error.may_have_acted() || outage.is_some())
 }
 
 /// Whether the gateway has no such request.

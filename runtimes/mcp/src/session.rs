@@ -17,6 +17,9 @@ use crate::run::Run;
 
 /// How long the gateway has to destroy a kernel.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How often, and for how long, that is tried while it cannot be reached.
+const AGAIN: Duration = Duration::from_secs(1);
+const OUTAGE: Duration = Duration::from_secs(10 * 60);
 
 /// What is known of the kernel.
 #[derive(Clone, Debug)]
@@ -194,9 +197,10 @@ impl Session {
         self.closing.cancel();
     }
 
-    /// Waits until its kernel is gone, as far as the gateway says so in time.
-    pub(crate) async fn gone(&self) {
-        let _ = tokio::time::timeout(FAREWELL, self.is_gone.cancelled()).await;
+    /// Waits until its kernel is gone. Whether the gateway has said so in time.
+    pub(crate) async fn gone(&self) -> bool {
+        let gone = tokio::time::timeout(FAREWELL, self.is_gone.cancelled());
+        gone.await.is_ok()
     }
 
     /// Whether it was to tell what has become of the one before it, and has not.
@@ -271,18 +275,24 @@ async fn live(
             session.close();
         }
     }
-    match tokio::time::timeout(FAREWELL, kernel.close()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            let reason = sorna::with_causes(&error);
-            report(format_args!(
-                "session `{}` could not be destroyed: {reason}",
-                session.name
-            ));
-        }
-        Err(_) => report(format_args!(
-            "session `{}` is still being destroyed",
-            session.name
-        )),
+    let handle = client.kernel(kernel.id().clone());
+    let mut destroyed = tokio::time::timeout(FAREWELL, kernel.close()).await;
+    let until = Instant::now() + OUTAGE;
+    // A gateway that cannot be reached now would let it run on.
+    loop {
+        let reason = match destroyed {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) if error.is_not_found() => return,
+            Ok(Err(error)) if error.transport().is_none() || Instant::now() > until => {
+                format!("could not be destroyed: {}", sorna::with_causes(&error))
+            }
+            Err(_) if Instant::now() > until => "is still being destroyed".to_owned(),
+            _ => {
+                tokio::time::sleep(AGAIN).await;
+                destroyed = tokio::time::timeout(FAREWELL, handle.destroy()).await;
+                continue;
+            }
+        };
+        return report(format_args!("session `{}` {reason}", session.name));
     }
 }

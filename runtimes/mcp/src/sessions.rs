@@ -343,6 +343,18 @@ impl Sessions {
         })
     }
 
+    /// Waits until the gateway answers for the kernel of a session. Not at all, if it has none.
+    pub(crate) async fn is_reached(&self, name: &str) {
+        let session = self.table().sessions.get(name).cloned();
+        if let Some(session) = session
+            && let Ok(kernel) = session.kernel(Duration::ZERO).await
+            && kernel.info().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+
     /// The session whose files are meant: that of this name, else the one that the client has used last. If there is none and it may
     /// be made, one of the usual language.
     pub(crate) async fn of_files(
@@ -402,7 +414,7 @@ impl Sessions {
     }
 
     /// Closes a session for a client. Others who have used it are told when they come back.
-    pub(crate) async fn close_for(&self, client: &ClientId, session: &Session) {
+    pub(crate) async fn close_for(&self, client: &ClientId, session: &Session) -> bool {
         let mut others = Expired::new(session, CLOSED);
         others.clients.remove(client);
         if !others.clients.is_empty() {
@@ -410,7 +422,7 @@ impl Sessions {
         }
         session.close();
         // The gateway may not give as much again before.
-        session.gone().await;
+        session.gone().await
     }
 
     /// The session to write a file to, and a lock that keeps programs that come later from beginning before it is written.
@@ -557,11 +569,13 @@ impl Sessions {
         })
     }
 
-    /// Closes all sessions, and waits until their kernels are gone.
+    /// Closes all sessions, and waits until their kernels are gone, the first time.
     pub(crate) async fn close(&self) {
         let mut lives = {
             let mut table = self.table();
-            table.is_closed = true;
+            if std::mem::replace(&mut table.is_closed, true) {
+                return;
+            }
             for session in table.sessions.values() {
                 session.close();
             }

@@ -17,7 +17,6 @@ mod app;
 mod session;
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +88,7 @@ fn routes(app: Arc<App>) -> Router {
 }
 
 /// The gateway that the environment names, or one in this process that lives as long as the handle.
-fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
+fn connect() -> Result<(Client, Option<RunningGateway>), sorna::Report> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
     }
@@ -100,7 +99,7 @@ fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), sorna::Report> {
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
     let (client, _gateway) = connect()?;

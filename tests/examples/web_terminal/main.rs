@@ -16,7 +16,6 @@
 
 mod bridge;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -124,7 +123,7 @@ async fn npm(
 }
 
 /// The gateway that the environment names, or one in this process that lives as long as the handle.
-fn gateway() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
+fn gateway() -> Result<(Client, Option<RunningGateway>), sorna::Report> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
     }
@@ -133,7 +132,7 @@ fn gateway() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), sorna::Report> {
     let mut address = "127.0.0.1:8080".to_owned();
     let mut node_modules = None;
     let mut words = std::env::args().skip(1);

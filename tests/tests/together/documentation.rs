@@ -63,6 +63,7 @@ fn linked_files_and_headings_exist() {
         "runtimes/client/ARCHITECTURE.md",
         "runtimes/client/README.md",
         "runtimes/gateway/README.md",
+        "runtimes/jupyter/README.md",
         "runtimes/mcp/README.md",
         "tests/CRATES.md",
         "tests/README.md",

@@ -7,7 +7,7 @@ use std::path::{self, PathBuf};
 use serde_json::json;
 use sorna::{ApiVersion, Dialect, LanguageInfo};
 use sorna_jupyter::language::Language;
-use sorna_jupyter::spec::{Installed, Place, Spec, is_name, name_of};
+use sorna_jupyter::spec::{Installed, Place, Spec, is_name, name_of, namesakes};
 
 use super::args::{InstallArgs, ListArgs, PlaceArgs, UninstallArgs};
 use super::wanted::spec;
@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::nearest::nearest;
+use crate::own_path::own_path;
 use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
 use crate::settings::{Api, Settings};
@@ -45,8 +46,8 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
         )));
     }
     let directory = arguments.place.directory()?;
-    let program = env::current_exe()
-        .map_err(|error| Failure::System("cannot tell where this program is", error))?;
+    let program =
+        own_path().map_err(|error| Failure::System("cannot tell where this program is", error))?;
     let mut reporter = Reporter::new(false);
     let langs = match chosen(arguments, is_local, globals, &mut reporter)? {
         Ok(langs) => langs,
@@ -62,7 +63,8 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
     for lang in &langs {
         let spec = Spec {
             name: match &arguments.name {
-                Some(name) => name.clone(),
+                // As Jupyter does with the names that it is given.
+                Some(name) => name.to_ascii_lowercase(),
                 None => {
                     // Images of two registries may have the same name.
                     let own = name(lang, is_local, globals);
@@ -90,6 +92,16 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
                     spec.name,
                     path.display()
                 ));
+                for other in namesakes(
+                    &directories(arguments.place.prefix.as_ref()),
+                    &spec.name,
+                    &path,
+                ) {
+                    reporter.advice(format_args!(
+                        "Another kernel with this name is in {}: Jupyter shows only one of them, the one that it finds first.",
+                        other.display()
+                    ));
+                }
             }
             Err(error) => {
                 reporter.fail(error);
@@ -349,14 +361,18 @@ impl PlaceArgs {
     }
 }
 
+/// The directories in which Jupyter looks for kernels, and that of `--prefix`, by paths that hold from anywhere.
+fn directories(prefix: Option<&PathBuf>) -> Vec<PathBuf> {
+    let mut directories = Place::all(|name| env::var_os(name));
+    let of_prefix = prefix.map(|prefix| Place::Prefix(prefix.clone()).directory(|_| None));
+    directories.extend(of_prefix.and_then(Result::ok));
+    let absolute = |path: PathBuf| path::absolute(&path).unwrap_or(path);
+    directories.into_iter().map(absolute).collect()
+}
+
 /// The kernels that are installed.
 fn installed(prefix: Option<&PathBuf>) -> Vec<Installed> {
-    let mut directories = Place::all(|name| env::var_os(name));
-    if let Some(prefix) = prefix {
-        let of_prefix = Place::Prefix(prefix.clone()).directory(|_| None);
-        directories.extend(of_prefix.ok().filter(|it| !directories.contains(it)));
-    }
-    Installed::all(&directories)
+    Installed::all(&directories(prefix))
 }
 
 /// Carries out `list`.
@@ -381,6 +397,18 @@ pub(super) fn list(arguments: &ListArgs) -> Result<Exit, Failure> {
     };
     let lines: Vec<_> = all.iter().map(line).collect();
     let exit = print(columns(&lines).as_bytes())?;
+    let directories = directories(arguments.prefix.as_ref());
+    for (at, kernel) in all.iter().enumerate() {
+        let others = namesakes(&directories, &kernel.name, &kernel.path);
+        let is_new = !all[..at].iter().any(|it| it.name == kernel.name);
+        if is_new && !others.is_empty() {
+            reporter.advice(format_args!(
+                "There are {} kernels with the name {}: Jupyter shows only one of them, the one that it finds first.",
+                others.len() + 1,
+                kernel.name
+            ));
+        }
+    }
     for kernel in all.iter().filter(|kernel| !kernel.program.exists()) {
         reporter.advice(format_args!(
             "{} cannot start: {} is not there any more. Install it again.",
@@ -406,11 +434,21 @@ pub(super) fn uninstall(arguments: &UninstallArgs) -> Result<Exit, Failure> {
         chosen.extend(&all);
     }
     for name in &arguments.names {
-        let before = chosen.len();
-        chosen.extend(all.iter().filter(|kernel| kernel.name == *name));
-        if chosen.len() == before {
+        let named: Vec<_> = all.iter().filter(|kernel| kernel.is_named(name)).collect();
+        // A name may be given twice.
+        chosen.extend(
+            named
+                .iter()
+                .filter(|kernel| !chosen.contains(kernel))
+                .copied()
+                .collect::<Vec<_>>(),
+        );
+        if named.is_empty() {
             reporter.fail(format_args!("no kernel of this program is named `{name}`"));
-            match nearest(name, all.iter().map(|it| it.name.as_str())) {
+            match nearest(
+                &name.to_ascii_lowercase(),
+                all.iter().map(|it| it.name.as_str()),
+            ) {
                 Some(meant) => reporter.advice(format_args!("Did you mean `{meant}`?")),
                 None => reporter.advice("`sorna jupyter list` shows the kernels that there are."),
             }

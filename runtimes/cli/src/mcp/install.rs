@@ -13,6 +13,7 @@ use super::args::{AgentName, InstallArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::own_path::own_path;
 use crate::print::print;
 use crate::reporter::Reporter;
 use crate::settings::{PROFILE, Setting, Settings, Source};
@@ -185,7 +186,7 @@ fn program(is_shared: bool) -> Result<PathBuf, Failure> {
     Ok(match found {
         Some(_) if is_shared => name.to_owned(),
         Some(found) => found,
-        None => this,
+        None => own_path().unwrap_or(this),
     })
 }
 

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::time::Duration;
 
 use sorna_gateway::{GatewayConfig, IsolationLevel, NetworkAccess, RunningGateway};
 use sorna_mcp::Options;
@@ -10,7 +9,7 @@ use sorna_mcp::Options;
 use super::args::PlaceArgs;
 use crate::failure::Failure;
 use crate::units::size;
-use crate::values::Kib;
+use crate::values::{self, Kib};
 
 /// Where programs are if no path says so, as for a client that starts this one without any environment.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -42,11 +41,10 @@ impl PlaceArgs {
     /// The options as words, with paths that hold from anywhere.
     pub(super) fn words(&self) -> Vec<OsString> {
         let mut words = self.local.words();
-        let time = |time: Duration| format!("{}ms", time.as_millis());
-        let kib = |Kib(kib): Kib| format!("{kib}k");
+        let kib = |kib: Kib| kib.to_string();
         let given = [
-            ("--max-time", Some(time(self.max_time)), "3600000ms"),
-            ("--max-wait", Some(time(self.max_wait)), "50000ms"),
+            ("--max-time", Some(values::time_word(self.max_time)), "1h"),
+            ("--max-wait", Some(values::time_word(self.max_wait)), "50s"),
             ("--max-mem", self.max_mem.map(kib), ""),
             (
                 "--max-processes",
@@ -54,7 +52,11 @@ impl PlaceArgs {
                 "",
             ),
             ("--max-disk", self.max_disk.map(kib), ""),
-            ("--idle-timeout", Some(time(self.idle_timeout)), "1800000ms"),
+            (
+                "--idle-timeout",
+                Some(values::time_word(self.idle_timeout)),
+                "30m",
+            ),
             ("--max-sessions", Some(self.max_sessions.to_string()), "16"),
             ("--max-output", Some(kib(self.max_output)), "16k"),
         ];

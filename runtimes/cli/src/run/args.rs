@@ -339,10 +339,10 @@ impl LimitArgs {
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
         if let Some(time) = self.exec_timeout {
-            words.extend(["--exec-timeout".into(), format!("{}ms", time.as_millis())]);
+            words.extend(["--exec-timeout".into(), values::time_word(time)]);
         }
-        if let Some(values::Kib(memory)) = self.max_mem {
-            words.extend(["--max-mem".into(), format!("{memory}k")]);
+        if let Some(memory) = self.max_mem {
+            words.extend(["--max-mem".into(), memory.to_string()]);
         }
         for mount in &self.mounts {
             words.extend(["--mount".into(), mount.clone()]);

@@ -17,6 +17,8 @@ use crate::streams::{self, Stream};
 pub(crate) struct Gallery {
     directory: Option<PathBuf>,
     protocol: Option<Protocol>,
+    /// What images were to be drawn by, though standard output is no terminal.
+    refused: Option<Protocol>,
     /// The number of the next file.
     next: u32,
     lost: bool,
@@ -52,17 +54,21 @@ pub(super) struct Placed {
 
 impl Gallery {
     pub(crate) fn new(arguments: &MediaArgs, shows: bool) -> Self {
-        let protocol = match arguments.images {
-            _ if !shows || !io::stdout().is_terminal() => None,
-            Images::Auto => Protocol::of_environment(|name| std::env::var(name).ok()),
+        let is_terminal = io::stdout().is_terminal();
+        let asked = match arguments.images {
+            _ if !shows => None,
+            Images::Auto if is_terminal => {
+                Protocol::of_environment(|name| std::env::var(name).ok())
+            }
             Images::Kitty => Some(Protocol::Kitty),
             Images::Iterm2 => Some(Protocol::Iterm2),
             Images::Sixel => Some(Protocol::Sixel),
-            Images::Never => None,
+            Images::Auto | Images::Never => None,
         };
         Self {
             directory: arguments.media_dir.clone(),
-            protocol,
+            protocol: asked.filter(|_| is_terminal),
+            refused: asked.filter(|_| !is_terminal),
             next: 1,
             lost: false,
         }
@@ -99,6 +105,8 @@ impl Gallery {
         let mut description = format!("{}, {} bytes", media.media_type(), bytes.len());
         if !readable {
             description.push_str(", not decodable");
+        } else if self.refused.is_some_and(|it| it.shows(media.media_type())) {
+            description.push_str(", not drawn: standard output is not a terminal");
         }
         Ok(Placed {
             shown,

@@ -314,7 +314,8 @@ fn is_about_terminals(error: &GatewayError) -> bool {
 /// The message after the detach key.
 fn detached(arguments: &ShellArgs) -> String {
     match reattach(arguments) {
-        None => "Detached.".to_owned(),
+        // The kernel ends with it.
+        None => "Left the terminal.".to_owned(),
         Some(how) => format!("Detached. {how}"),
     }
 }

@@ -71,7 +71,7 @@ fn saved_files_are_named_on_standard_error() {
     check(command).success().stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.
-∙ Saved ./output-1.png (image/png, 4 bytes).
+∙ Saved ./output-1.png (image/png, 4 bytes, not drawn: standard output is not a terminal).
 ∙ Saved ./output-2.svg (image/svg+xml, 6 bytes).
 ∙ Saved ./output-3.html (text/html, 11 bytes).
 ∙ Saved ./output-4.txt (../x, 14 bytes, not decodable).

@@ -88,7 +88,7 @@ fn the_window_s_size_is_passed_on() {
         size.contains("41 123\r\n")
     });
     terminal.types("\x1d");
-    terminal.shows("Detached.");
+    terminal.shows("Left the terminal.");
     assert_eq!(terminal.ends(), Some(0));
     assert_eq!(
         gateway.stats().kernels,
@@ -169,7 +169,7 @@ fn every_exit_resets_the_screen_and_starts_a_line() {
     let detach = |terminal: &mut Terminal| terminal.types("\x1d");
     let text = left(directory.path(), &[], detach);
     assert!(
-        text.contains(&format!("{reset}∙ Detached.\r\n")),
+        text.contains(&format!("{reset}∙ Left the terminal.\r\n")),
         "{text:?}"
     );
     let text = left(directory.path(), &["-q"], detach);

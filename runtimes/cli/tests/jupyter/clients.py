@@ -327,19 +327,24 @@ def memory(pid):
 
 def ends():
     """Nothing is left, however it ends."""
-    for how in ("TERM", "parent"):
+    wrap("sorna-local-bash", "wrapped")
+    for how in ("TERM", "parent", "wrapped"):
         path = os.path.join(os.getcwd(), "connection-%s.json" % how)
-        km = KernelManager(kernel_name="sorna-local-bash", connection_file=path)
+        name = "wrapped" if how == "wrapped" else "sorna-local-bash"
         code = (
             "import sys, time; from jupyter_client.manager import KernelManager\n"
-            "km = KernelManager(kernel_name='sorna-local-bash', connection_file=sys.argv[1])\n"
+            "km = KernelManager(kernel_name=sys.argv[2], connection_file=sys.argv[1])\n"
             "km.start_kernel(); kc = km.client(); kc.start_channels(); kc.wait_for_ready()\n"
             "kc.execute_interactive('echo $$', output_hook=lambda m: m['msg_type'] == 'stream' and print(m['content']['text'], km.provisioner.pid, flush=True))\n"
             "time.sleep(1000)\n"
         )
-        parent = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
+        parent = subprocess.Popen([sys.executable, "-c", code, path, name], stdout=subprocess.PIPE, text=True)
         _, kernel = parent.stdout.readline(), parent.stdout.readline()
         kernel = int(kernel)
+        if how == "wrapped":
+            # The script goes on as long as the kernel, whatever happens to Jupyter.
+            with open("/proc/%d/task/%d/children" % (kernel, kernel)) as children:
+                kernel = int(children.read())
         if how == "TERM":
             os.kill(kernel, signal.SIGTERM)
         else:
@@ -350,8 +355,18 @@ def ends():
             time.sleep(0.05)
         parent.kill()
         parent.wait()
-        del km
     print("ok ends")
+
+
+def wrap(name, other):
+    """Another kernel, which a script starts."""
+    kernels = os.path.join(os.environ["JUPYTER_DATA_DIR"], "kernels")
+    with open(os.path.join(kernels, name, "kernel.json")) as file:
+        spec = json.load(file)
+    spec["argv"] = ["sh", "-c", '"$@"; exit', "sh", *spec["argv"]]
+    os.mkdir(os.path.join(kernels, other))
+    with open(os.path.join(kernels, other, "kernel.json"), "w") as file:
+        json.dump(spec, file)
 
 
 def is_alive(pid):

@@ -142,7 +142,7 @@ fn a_profile_comes_before_the_environment() {
     let output = install(&["install", "--profile", "here", "--exec-timeout", "2h"]);
     assert!(output.status.success(), "{output:?}");
     let argv = spec(at, "sorna-here-bash")["argv"].to_string();
-    for words in [r#""--profile","here""#, r#""--exec-timeout","7200000ms""#] {
+    for words in [r#""--profile","here""#, r#""--exec-timeout","2h""#] {
         assert!(argv.contains(words), "{argv}");
     }
     // Without one, the environment counts.
@@ -265,6 +265,140 @@ fn languages_that_are_not_there_are_refused() {
     check(jupyter(at, &["list"])).success().stdout_eq("");
     // Other names of a language do.
     check(jupyter(at, &["install", "--local", "python"])).success();
+}
+
+#[test]
+fn one_place_is_listed_once_by_whatever_paths() {
+    let directory = here();
+    let at = directory.path();
+    std::fs::create_dir_all(at.join(".local")).expect("a directory");
+    std::os::unix::fs::symlink(".local", at.join("link")).expect("a link");
+    check(jupyter(at, &["install", "--local", "bash", "python3"])).success();
+    let bash = "[DIR]/.local/share/jupyter/kernels/sorna-local-bash";
+    for prefix in [
+        ".local",
+        "./.local/",
+        "link",
+        at.join(".local").to_str().expect("text"),
+    ] {
+        let command = || {
+            let mut command = jupyter(at, &["list", "--prefix", prefix]);
+            command.env("VIRTUAL_ENV", at.join("link"));
+            command
+        };
+        check(command()).success().stdout_eq(format!(
+            "sorna-local-bash     Bash (Sorna, this machine)    {bash}\n\
+             sorna-local-python3  Python (Sorna, this machine)  [DIR]/.local/share/jupyter/kernels/sorna-local-python3\n",
+        ));
+    }
+    // A relative path is shown as one that holds from anywhere.
+    let arguments = [
+        "install", "--local", "--prefix", "p", "--name", "there", "bash",
+    ];
+    check(jupyter(at, &arguments)).success();
+    let output = jupyter(at, &["list", "--prefix", "p", "--json"]).output();
+    let text = String::from_utf8(output.expect("sorna runs").stdout).expect("text");
+    let path = at.join("p/share/jupyter/kernels/there");
+    assert!(text.contains(path.to_str().expect("text")), "{text}");
+    // One that is named twice is removed once.
+    let names = ["sorna-local-bash", "SORNA-local-bash"];
+    let arguments = ["uninstall", "--prefix", "link", names[0], names[1]];
+    check(jupyter(at, &arguments))
+        .success()
+        .stderr_eq(format!("✔ Removed sorna-local-bash from {bash}.\n"));
+}
+
+#[test]
+fn names_are_those_of_jupyter_which_knows_no_capitals() {
+    let directory = here();
+    let at = directory.path();
+    let kernels = at.join(".local/share/jupyter/kernels");
+    let install = ["install", "--local", "--name", "MyBash", "bash"];
+    check(jupyter(at, &install))
+        .success()
+        .stderr_eq("✔ Installed mybash in [DIR]/.local/share/jupyter/kernels/mybash.\n");
+    // One that was written with capitals is the same one.
+    std::fs::rename(kernels.join("mybash"), kernels.join("MYbash")).expect("a directory");
+    check(jupyter(at, &install))
+        .success()
+        .stderr_eq("✔ Installed mybash in [DIR]/.local/share/jupyter/kernels/MYbash.\n");
+    let line = "mybash  Bash (Sorna, this machine)  [DIR]/.local/share/jupyter/kernels/MYbash\n";
+    check(jupyter(at, &["list"]))
+        .success()
+        .stdout_eq(line)
+        .stderr_eq("");
+    // Another one of the name, which Jupyter does not show.
+    let other = [
+        "install", "--local", "--prefix", "p", "--name", "mybash", "bash",
+    ];
+    check(jupyter(at, &other)).success().stderr_eq(
+        "✔ Installed mybash in [DIR]/p/share/jupyter/kernels/mybash.\n\
+         ∙ Another kernel with this name is in [DIR]/.local/share/jupyter/kernels/MYbash: Jupyter shows only one of them, the one that it finds first.\n",
+    );
+    check(jupyter(at, &["list", "--prefix", "p"])).success().stderr_eq(
+        "∙ There are 2 kernels with the name mybash: Jupyter shows only one of them, the one that it finds first.\n",
+    );
+    check(jupyter(at, &["uninstall", "myBASH"]))
+        .success()
+        .stderr_eq("✔ Removed mybash from [DIR]/.local/share/jupyter/kernels/MYbash.\n");
+    // Those of other programs are not hidden either.
+    std::fs::create_dir_all(kernels.join("Mine")).expect("a directory");
+    std::fs::write(kernels.join("Mine/kernel.json"), "{}").expect("a file");
+    let mine = ["install", "--local", "--name", "mine", "bash"];
+    check(jupyter(at, &mine)).code(1).stderr_eq(
+        "✘ [DIR]/.local/share/jupyter/kernels/Mine is a kernel of another program, which stays; choose another name\n",
+    );
+}
+
+#[test]
+fn a_link_to_a_kernel_is_removed_alone() {
+    let directory = here();
+    let at = directory.path();
+    let install = ["install", "--local", "--prefix", "p", "bash"];
+    check(jupyter(at, &install)).success();
+    let kernels = at.join(".local/share/jupyter/kernels");
+    std::fs::create_dir_all(&kernels).expect("a directory");
+    let there = at.join("p/share/jupyter/kernels/sorna-local-bash");
+    std::os::unix::fs::symlink(&there, kernels.join("linked")).expect("a link");
+    check(jupyter(at, &["uninstall", "linked"]))
+        .success()
+        .stderr_eq("✔ Removed linked from [DIR]/.local/share/jupyter/kernels/linked.\n");
+    assert!(there.join("kernel.json").exists() && !kernels.join("linked").is_symlink());
+}
+
+#[test]
+fn the_link_by_which_the_command_was_called_is_what_jupyter_starts() {
+    let directory = here();
+    let at = directory.path();
+    let program = sorna(at).get_program().to_owned();
+    for name in ["bin", "opt"] {
+        std::fs::create_dir(at.join(name)).expect("a directory");
+    }
+    let versioned = at.join("opt/sorna-0.1");
+    std::fs::hard_link(&program, &versioned)
+        .or_else(|_| std::fs::copy(&program, &versioned).map(drop))
+        .expect("a program");
+    let link = at.join("bin/sorna");
+    std::os::unix::fs::symlink(&versioned, &link).expect("a link");
+    // By its name, as a shell does it, and by its path.
+    for called in ["sorna", "bin/sorna"] {
+        let mut command = Command::new("sh");
+        let prepared = jupyter(at, &[]);
+        command.current_dir(at).env_clear();
+        for (name, value) in prepared.get_envs() {
+            value.map(|value| command.env(name, value));
+        }
+        let path = std::env::var("PATH").expect("a path");
+        command.env("PATH", format!("{}:{path}", at.join("bin").display()));
+        command.args(["-c", &format!("exec {called} jupyter install --local bash")]);
+        let output = command.output().expect("sh runs");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(
+            spec(at, "sorna-local-bash")["argv"][0],
+            link.to_str().expect("text"),
+            "{called}"
+        );
+    }
 }
 
 #[test]

@@ -141,6 +141,26 @@ fn cells_that_ask_in_vain_lose_nothing() {
 }
 
 #[test]
+fn consoles_are_left_as_the_language_leaves() {
+    if !need("node") || !need("R") {
+        return;
+    }
+    if let Some(lab) = Lab::with(&["python3", "bash", "r", "nodejs"]) {
+        lab.script(include_str!("leaving.py"));
+    }
+}
+
+#[test]
+fn what_is_completed_can_be_run() {
+    if !need("R") {
+        return;
+    }
+    if let Some(lab) = Lab::with(&["python3", "bash", "r"]) {
+        lab.script(include_str!("completing.py"));
+    }
+}
+
+#[test]
 fn odd_cells_lose_nothing_without_a_word() {
     if !need("R") {
         return;
@@ -236,11 +256,8 @@ fn notebooks_are_executed() {
     assert!(!executed.contains("not run"), "{executed}");
 }
 
-#[test]
-fn the_console_of_jupyter_runs_cells() {
-    let Some(lab) = Lab::with(&["python3"]) else {
-        return;
-    };
+/// A console of Jupyter, at its first prompt.
+fn console(lab: &Lab) -> Terminal {
     let path = lab.python.with_file_name("jupyter-console");
     let command =
         blocking::Command::new(path).args(["--kernel", "sorna-local-python3", "--simple-prompt"]);
@@ -253,6 +270,15 @@ fn the_console_of_jupyter_runs_cells() {
     ];
     let mut console = Terminal::of(command, lab.path(), None, 90, &environment);
     console.shows("In [1]:");
+    console
+}
+
+#[test]
+fn the_console_of_jupyter_runs_cells() {
+    let Some(lab) = Lab::with(&["python3"]) else {
+        return;
+    };
+    let mut console = console(&lab);
     console.types("6 * 7\n");
     console.shows("Out[1]: 42");
     console.shows("In [2]:");
@@ -265,6 +291,19 @@ fn the_console_of_jupyter_runs_cells() {
     console.shows("[y]/n");
     console.types("y\n");
     assert_eq!(console.ends(), Some(0));
+}
+
+#[test]
+fn the_console_of_jupyter_is_left_by_exit() {
+    let Some(lab) = Lab::with(&["python3"]) else {
+        return;
+    };
+    for code in ["exit()\n", "quit\n"] {
+        let mut console = console(&lab);
+        console.types(code);
+        console.shows("Shutting down kernel");
+        assert_eq!(console.ends(), Some(0));
+    }
 }
 
 /// Cells of a gateway that is lost fail, and later ones run where there is one again.

@@ -13,7 +13,6 @@
 mod submissions;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -79,7 +78,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Runs a submission on all cases, until one fails.
-async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<dyn Error>> {
+async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, sorna::Report> {
     let limits = Limits::new()
         .with_exec_timeout(TIME)
         .with_max_memory(MEMORY);
@@ -146,7 +145,7 @@ fn judge(result: &ExecutionResult, output: &str, case: &Case) -> Verdict {
 }
 
 /// The gateway that the environment names, or one in this process that lives as long as the handle.
-fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
+fn connect() -> Result<(Client, Option<RunningGateway>), sorna::Report> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
     }
@@ -157,7 +156,7 @@ fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
     Ok((Client::new(gateway.config()), Some(gateway)))
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> Result<ExitCode, sorna::Report> {
     // The gateway starts this program again to isolate kernels by namespaces. There must be no threads yet.
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|word| word == BOX) {
@@ -168,7 +167,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn grade_all() -> Result<(), Box<dyn Error>> {
+async fn grade_all() -> Result<(), sorna::Report> {
     let (client, _gateway) = connect()?;
     let submissions = submissions::a_hundred();
     let start = Instant::now();

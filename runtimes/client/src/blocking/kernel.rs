@@ -111,6 +111,15 @@ impl Kernel {
         Self(self.0.with_earlier_apart(is_apart))
     }
 
+    /// Whether programs of this one keep running when their connection ends, on gateways that
+    /// [recognize](sorna_core::Execute::with_mark) its executions: then these go on as soon as the gateway can be reached again, and
+    /// [`attach`](Self::attach) takes over those that have failed. That is so for every kernel but [temporary](Client::temporary) ones,
+    /// whose programs are interrupted, unless this says otherwise.
+    #[must_use]
+    pub fn with_persistence(self, persists: bool) -> Self {
+        Self(self.0.with_persistence(persists))
+    }
+
     /// Whether its gateway sends values of expressions of its language, as far as it has said so.
     #[must_use]
     pub fn echoes(&self) -> bool {

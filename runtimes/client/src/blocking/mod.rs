@@ -3,7 +3,7 @@
 //! ```no_run
 //! use sorna::blocking::Client;
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), sorna::Report> {
 //!     // The environment names the gateway and the user.
 //!     let kernel = Client::from_env()?.temporary("python3")?;
 //!     println!("{}", kernel.run("print(6 * 7)")?.stdout());

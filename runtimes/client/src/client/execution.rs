@@ -77,6 +77,7 @@ impl<T: Transport + 'static> Execution<T> {
         way: Way,
         carries_bytes: Option<bool>,
         is_kept: bool,
+        persists: bool,
         mark: RunMark,
     ) -> Self {
         let streams = client.clone();
@@ -88,7 +89,7 @@ impl<T: Transport + 'static> Execution<T> {
                 _ => mark
                     .with_unclaimed(way == Way::Whole)
                     .with_detached(way == Way::Detached)
-                    .with_persistence(is_kept),
+                    .with_persistence(persists),
             };
             let carries_bytes =
                 carries_bytes.unwrap_or_else(|| streams.has_extension(Execute::BYTES));

@@ -42,6 +42,8 @@ pub struct Kernel<T> {
     id: KernelId,
     /// Whether it is used again, and must not be blocked.
     is_kept: bool,
+    /// Whether its programs outlast their connections though it is not.
+    persists: bool,
     /// Whether its gateway carries output that is not UTF-8; `None` if it has not said so for this kernel.
     carries_bytes: Option<bool>,
     /// Whether its gateway sends values of expressions of its language, as far as it has said so, and whether they are wanted.
@@ -140,6 +142,7 @@ impl<T: Transport + 'static> Kernel<T> {
             client,
             id,
             is_kept,
+            persists: false,
             carries_bytes: None,
             echoes: false,
             wants_echo: false,
@@ -181,6 +184,16 @@ impl<T: Transport + 'static> Kernel<T> {
     #[must_use]
     pub fn with_earlier_apart(mut self, is_apart: bool) -> Self {
         self.has_earlier_apart = is_apart;
+        self
+    }
+
+    /// Whether programs of this one keep running when their connection ends, on gateways that
+    /// [recognize](sorna_core::Execute::with_mark) its executions: then these go on as soon as the gateway can be reached again, and
+    /// [`attach`](Self::attach) takes over those that have failed. That is so for every kernel but [temporary](Client::temporary) ones,
+    /// whose programs are interrupted, unless this says otherwise.
+    #[must_use]
+    pub fn with_persistence(mut self, persists: bool) -> Self {
+        self.persists = persists;
         self
     }
 
@@ -290,6 +303,7 @@ impl<T: Transport + 'static> Kernel<T> {
             way,
             self.carries_bytes,
             self.is_kept,
+            self.is_kept || self.persists,
             mark,
         )
     }
@@ -522,6 +536,7 @@ impl<T> Clone for Kernel<T> {
             client: self.client.clone(),
             id: self.id.clone(),
             is_kept: self.is_kept,
+            persists: self.persists,
             carries_bytes: self.carries_bytes,
             echoes: self.echoes,
             wants_echo: self.wants_echo,

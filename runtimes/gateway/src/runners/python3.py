@@ -668,21 +668,17 @@ class Kernel:
                 program = compile(code, name, "exec", flags, True)
             self.flags |= program.co_flags & _FUTURE
             self.remember(name, code)
-            if last is not None and (program.co_flags | last.co_flags) & _COROUTINE:
-                import sorna_await
-
-                sorna_echo.show(sorna_await.run(sorna_await.both(program, last, self.main.__dict__)))
-            else:
+            if last is None:
                 self.evaluate(program)
-                if last is not None:
-                    sorna_echo.show(self.evaluate(last))
+            else:
+                sorna_echo.show(self.evaluate_both(program, last))
             if echoes:
                 sorna_echo.show_figures()
             status = 0
         except SystemExit as exit:
             status = _exit_status(exit.code)
-            if echoes and status:
-                _quietly(lambda: _tell(exit))
+            if echoes:
+                _quietly(lambda: _tell(exit) if status else sorna_echo.tell_leaving(exit))
         except BaseException as error:
             status = 130 if isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
@@ -737,6 +733,15 @@ class Kernel:
 
             value = sorna_await.run(value)
         return value
+
+    def evaluate_both(self, program, last):
+        """The value of the last expression. If one of them awaits, both run in one go, as tasks need it."""
+        if not (program.co_flags | last.co_flags) & _COROUTINE:
+            self.evaluate(program)
+            return self.evaluate(last)
+        import sorna_await
+
+        return sorna_await.run(sorna_await.both(program, last, self.main.__dict__))
 
     def remember(self, name, code):
         """Keeps the source for tracebacks and `inspect`."""

@@ -75,6 +75,83 @@ local({
     show_value <- function(value) {
         if (isS4(value)) methods::show(value) else print(value)
     }
+    # A value: its text, and HTML if it has that.
+    put_value <- function(text, html) {
+        if (is.null(html)) return(put_in_order("v", text))
+        record <- paste0("[\"value\", [\"text/plain\", ", as_json(text), "], [\"text/html\", ", as_json(html), "]]")
+        flush(stdout())
+        put("r", record)
+        put_in_order("s", "{\"id\": 0}")
+    }
+    as_json <- function(text) {
+        text <- enc2utf8(text)
+        if (!validUTF8(text)) text <- iconv(text, "UTF-8", "UTF-8", sub = "\ufffd")
+        text <- gsub("\\", "\\\\", text, fixed = TRUE)
+        text <- gsub("\"", "\\\"", text, fixed = TRUE)
+        text <- gsub("\n", "\\n", text, fixed = TRUE)
+        if (grepl("[\001-\037]", text)) for (code in 1:31) {
+            text <- gsub(rawToChar(as.raw(code)), sprintf("\\u%04x", code), text, fixed = TRUE)
+        }
+        paste0("\"", text, "\"")
+    }
+    # A table of HTML for a data frame or a matrix, with the first of its rows and columns. NULL for anything else, and if a method
+    # of the program fails or there is too much: the text is there.
+    html_of <- function(value) {
+        is_frame <- is.data.frame(value)
+        if (isS4(value) || !is_frame && (is.object(value) || !is.matrix(value))) return(NULL)
+        html <- NULL
+        # What a method prints is in the text.
+        tryCatch(utils::capture.output(suppressWarnings(suppressMessages({
+            # Without the methods of subclasses, such as that for `[`.
+            columns <- if (is_frame) unclass(value)
+            all <- if (is_frame) c(.row_names_info(value, 2L), length(columns)) else dim(value)
+            shown <- pmin(all, c(60L, 20L))
+            if (all(all > 0L)) {
+                rows <- seq_len(shown[1L])
+                escaped <- function(text) {
+                    text <- enc2utf8(as.character(text))
+                    text <- gsub("&", "&amp;", text, fixed = TRUE)
+                    text <- gsub("<", "&lt;", text, fixed = TRUE)
+                    text <- gsub(">", "&gt;", text, fixed = TRUE)
+                    gsub("\"", "&quot;", text, fixed = TRUE)
+                }
+                formatted <- function(index) {
+                    column <- if (is_frame) columns[[index]] else value[, index]
+                    if (length(dim(column)) == 2L) {
+                        # A column with columns of its own.
+                        parts <- as.matrix(format(column[rows, , drop = FALSE]))
+                        return(apply(parts, 1L, function(row) paste(trimws(row), collapse = ", ")))
+                    }
+                    # A part may have lost its class.
+                    trimws(format(if (all[1L] > shown[1L]) column[rows] else column))
+                }
+                cells <- lapply(seq_len(shown[2L]), formatted)
+                stopifnot(lengths(cells) == shown[1L])
+                names <- if (is_frame) {
+                    # Numbers take no room in it.
+                    own <- .row_names_info(value, 0L)
+                    is_numbered <- is.integer(own) && length(own) == 2L && is.na(own[1L])
+                    list(if (is_numbered) rows else own[rows], base::names(columns)[seq_len(shown[2L])])
+                } else {
+                    given <- function(side, number) {
+                        own <- dimnames(value)[[side]]
+                        if (is.null(own)) sprintf(c("[%d,]", "[,%d]")[side], number) else own[number]
+                    }
+                    list(given(1L, rows), given(2L, seq_len(shown[2L])))
+                }
+                cells <- lapply(cells, function(column) paste0("<td>", escaped(column), "</td>"))
+                head <- paste0("<th>", c("", escaped(names[[2L]])), "</th>", collapse = "")
+                body <- do.call(paste0, c(list("<tr><th>", escaped(names[[1L]]), "</th>"), cells, list("</tr>\n")))
+                left <- all - shown
+                units <- ifelse(left == 1L, c("more row", "more column"), c("more rows", "more columns"))
+                more <- paste(prettyNum(left, big.mark = ","), units)[left > 0L]
+                note <- if (length(more) > 0L) paste0("<p>... ", paste(more, collapse = " and "), "</p>\n")
+                text <- paste0("<table>\n<thead><tr>", head, "</tr></thead>\n<tbody>\n", paste0(body, collapse = ""), "</tbody>\n</table>\n", note)
+                if (nchar(text, "bytes") < 4L * 1024L * 1024L) html <- text
+            }
+        }))), error = function(problem) NULL)
+        html
+    }
     # How many of the runner's own calls are below an expression of a snippet, which sees none of them.
     below <- 0L
     count_calls <- sys.nframe
@@ -175,7 +252,7 @@ local({
                     last <- substr(text, half + left_out + 1L, nchar(text))
                     text <- paste0(substr(text, 1L, half), note, last)
                 }
-                if (nzchar(text)) put_in_order("v", text)
+                if (nzchar(text)) put_value(text, html_of(value$value))
             } else if (value$visible) {
                 show_value(value$value)
             }
@@ -322,4 +399,5 @@ local({
         put("d", status)
     })
     invisible()
-})
+# Functions with the names of R's own that the program defines are not for this.
+}, new.env(parent = .BaseNamespaceEnv))

@@ -10,6 +10,8 @@ import functools
 import _sorna_runner as _runner
 
 _loop = None
+# As in the runner.
+_COROUTINE = 0x80
 # Whether it runs between snippets.
 _is_between = False
 
@@ -38,15 +40,6 @@ def _adopt():
     if _runner.runs_cell():
         # For `asyncio.ensure_future` and `asyncio.get_event_loop`.
         _open()
-
-
-async def both(program, last, names):
-    """Evaluates a program and its last expression, of which one awaits, in one loop. Returns the value of the latter."""
-    for code in program, last:
-        value = eval(code, names)
-        if code.co_flags & _runner._COROUTINE:
-            value = await value
-    return value
 
 
 def run(coroutine):
@@ -104,6 +97,15 @@ def wake():
 def _stop():
     if _is_between and _loop is not None:
         _loop.stop()
+
+
+async def both(program, last, names):
+    """Runs a program, and then an expression, of which at least one awaits. Returns its value."""
+    for code in (program, last):
+        value = eval(code, names)
+        if code.co_flags & _COROUTINE:
+            value = await value
+    return value
 
 
 def end():

@@ -64,8 +64,10 @@ def _complete(namespace, message):
     if code is None:
         return []
     line = code.rpartition("\n")[2][-_LINE:]
+    # What is there already is not added again.
+    after = message["post"].partition("\n")[0][:_LINE]
     if quote:
-        return _keys(namespace, line, quote)
+        return _keys(namespace, line, quote, after)
     statement = line.rpartition(";")[2]
     imported = re.match(r"\s*from\s+([\w.]+)\s+import\s+\(?(?:[\w\s]*,)*\s*(\w*)$", statement)
     if imported:
@@ -74,7 +76,7 @@ def _complete(namespace, message):
     if module:
         return _matching(_modules(module[1].rpartition(".")[0]), module[1])
     text = re.match(r"[\w.]*", line[::-1])[0][::-1]
-    open_call = "" if message["post"].startswith("(") else "("
+    open_call = "" if re.match(r"\w*[ \t]*\(", after) else "("
     owner, dot, name = text.rpartition(".")
     if dot and not owner:
         value = _literal(line[: -len(text)])
@@ -84,7 +86,7 @@ def _complete(namespace, message):
         return _attributes(_resolve(namespace, owner), owner, name, open_call)
     if not text:
         return []
-    return _arguments(namespace, line[: -len(text)], text) + _names(namespace, text, open_call)
+    return _arguments(namespace, line[: -len(text)], text, after) + _names(namespace, text, open_call)
 
 
 def _literal(before):
@@ -104,8 +106,13 @@ def _literal(before):
     return None
 
 
-def _arguments(namespace, before, text):
+def _arguments(namespace, before, text, after):
     """The names of arguments in the brackets of a call."""
+    sign = re.match(r"\w*\s*(=?)(=?)", after)
+    if sign[2]:
+        # A comparison, in which they have no place.
+        return []
+    end = "" if sign[1] else "="
     before = re.sub(_TEXTS, "''", before)
     if before.rstrip()[-1:] not in ("(", ","):
         return []
@@ -132,7 +139,7 @@ def _arguments(namespace, before, text):
         # Not all functions say that.
         return []
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [it.name + "=" for it in known if it.kind in kinds and it.name.startswith(text)]
+    return [it.name + end for it in known if it.kind in kinds and it.name.startswith(text)]
 
 
 def _before_cursor(code, row, col, line, post):
@@ -176,8 +183,8 @@ def _code_at_end(code):
             return code, quote
 
 
-def _keys(namespace, line, quote):
-    """The keys of a dict, in `d['`."""
+def _keys(namespace, line, quote, after):
+    """The keys of a dict, in `d['`. What closes them may follow already, as editors put it there."""
     at = re.search(r"([\w.]+)\[\s*" + quote + r"([^'\"\\]*)$", line)
     owner = None if at is None else _resolve(namespace, at[1])
     if not isinstance(owner, dict) or len(quote) != 1:
@@ -186,7 +193,11 @@ def _keys(namespace, line, quote):
     # By the methods of dict, whatever a subclass does.
     keys = [key for key in dict.keys(owner) if type(key) is str and key.startswith(at[2])]
     plain = [key for key in keys if key.isprintable() and not re.search(r"['\"\\]", key)]
-    return [start + key + quote + "]" for key in plain]
+    if after.startswith(quote) or re.match(r"[^'\"\\]*" + quote + r"\s*\]", after):
+        end = ""
+    else:
+        end = quote if after.startswith("]") else quote + "]"
+    return [start + key + end for key in plain]
 
 
 def _names(namespace, text, open_call):

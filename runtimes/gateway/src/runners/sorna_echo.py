@@ -72,6 +72,10 @@ def _send(value):
     if sorna_kernel._shows_itself(value):
         return
     text = sorna_kernel._plain(value)
+    if _is_quitter(type(value)):
+        # As in IPython, it need not be called.
+        send({"text/plain": text}, [sorna_kernel._ABOUT, _LEAVE])
+        return
     said = {}
     forms = {"text/plain": text, **sorna_kernel._all_forms(value, said)}
     send(forms, *sorna_kernel._described(forms, said))
@@ -89,6 +93,31 @@ def send(forms, *more):
         if size < _LARGE or not records:
             records.append([media_type, data])
     _runner.record("value", *records, *more)
+
+
+# That the user wants to leave, for consoles of notebooks.
+_LEAVE = '{"leave": true}'
+
+
+def _is_quitter(kind):
+    """Whether it is the type of `exit` and `quit`."""
+    site = sys.modules.get("_sitebuiltins")
+    return kind is getattr(site, "Quitter", False)
+
+
+def tell_leaving(error):
+    """Says that the user's own code has called `exit()` or `quit()`, if that has ended the snippet."""
+    calls = []
+    trace = error.__traceback__
+    while trace is not None:
+        calls.append(trace.tb_frame)
+        trace = trace.tb_next
+    if len(calls) < 2 or calls[-2].f_globals is not sys.modules["__main__"].__dict__:
+        return
+    if _is_quitter(type(calls[-1].f_locals.get("self"))) and not _runner.forked():
+        import sorna_kernel
+
+        send({}, [sorna_kernel._ABOUT, _LEAVE])
 
 
 def tell(error):

@@ -181,6 +181,37 @@ fn the_cursor_may_be_in_the_middle() {
 }
 
 #[test]
+fn what_follows_the_cursor_is_not_added_again() {
+    let lab = Lab::new(
+        "d = {'alpha': 1, 'beta': 2}\ndef call_it(first, *, second=2): pass\nclass A:\n    def method(self): pass\na = A()",
+    );
+    for (code, expected) in [
+        ("d['al|']", &["d['alpha"][..]),
+        ("d[\"al|\"] + 1", &["d[\"alpha"]),
+        ("d['|']", &["d['alpha", "d['beta"]),
+        ("f(d['al|'])", &["d['alpha"]),
+        ("d['al|' ]", &["d['alpha"]),
+        ("d['al|')", &["d['alpha"]),
+        ("d['al|]", &["d['alpha'"]),
+        ("d['al|pha']", &["d['alpha"]),
+        ("d['al|", &["d['alpha']"]),
+        ("d['al|\nd['beta']", &["d['alpha']"]),
+        ("x = d['al| + d['beta']", &["d['alpha']"]),
+        ("call_it(fir|=1)", &["first"]),
+        ("call_it(fir| = 1)", &["first"]),
+        ("call_it(1, sec|ond=1)", &["second"]),
+        ("call_it(fir|)", &["first="]),
+        ("call_it(fir|, second=1)", &["first="]),
+        ("call_it(fir| == 1)", &[]),
+        ("call_|it(1)", &["call_it"]),
+        ("a.met| ()", &["a.method"]),
+        ("a.met|", &["a.method("]),
+    ] {
+        assert_eq!(lab.at_cursor(code), expected, "{code}");
+    }
+}
+
+#[test]
 fn objects_that_fail_or_hang_have_no_candidates_and_the_kernel_survives() {
     let lab = Lab::new(
         "import time, signal, builtins\n\

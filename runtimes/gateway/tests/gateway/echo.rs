@@ -27,6 +27,13 @@ const PYTHON: &[Row] = &[
         "import asyncio\nasync def f(): return 9\nawait f()",
         &["=9"],
     ),
+    // One that awaits is one program with what comes before, or after.
+    (
+        "t = asyncio.create_task(f()); await asyncio.sleep(0)\nawait t",
+        &["=9"],
+    ),
+    ("t = asyncio.create_task(f())\nawait t", &["=9"]),
+    ("await f()\nasyncio.create_task(f()) is t", &["=False"]),
     (
         "from __future__ import annotations\ndef g(a: b): pass\ng.__annotations__",
         &["={'a': 'b'}"],
@@ -109,7 +116,7 @@ const R: &[Row] = &[
     ("1\nx", &["o[1] 1\n", "=[1] 5"]),
     ("invisible(3)", &[]),
     ("cat('p\\n')", &["op\n"]),
-    ("data.frame(a = 1:2)", &["=  a\n1 1\n2 2"]),
+    ("list(1)", &["=[[1]]\n[1] 1\n"]),
     ("NULL", &["=NULL"]),
 ];
 
@@ -479,6 +486,93 @@ fn displays_come_in_all_their_forms_where_values_are_wanted() {
     let plain = Execute::start(kernel, ExecuteMode::query(code));
     let (records, _) = run(&client, &plain);
     assert_eq!(records, ["Html(\"<b>\")", "o3\n1\n"]);
+}
+
+#[test]
+fn tables_of_r_have_html_beside_their_text() {
+    if !need("R") {
+        return;
+    }
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("r");
+    let table = |head: &str, rows: &[&str]| {
+        let rows: String = rows.iter().map(|row| format!("<tr>{row}</tr>\n")).collect();
+        format!(
+            "<table>\n<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+        )
+    };
+    for (code, text, html) in [
+        (
+            "data.frame(a = c(1.5, NA), `<b>` = c('x&\"y', 'é\\tz'), check.names = FALSE)",
+            "    a  <b>\n1 1.5 x&\"y\n2  NA é\\tz",
+            table(
+                "<th>a</th><th>&lt;b&gt;</th>",
+                &[
+                    "<th>1</th><td>1.5</td><td>x&amp;&quot;y</td>",
+                    "<th>2</th><td>NA</td><td>é\tz</td>",
+                ],
+            ),
+        ),
+        (
+            "matrix(1:4, 2)",
+            "     [,1] [,2]\n[1,]    1    3\n[2,]    2    4",
+            table(
+                "<th>[,1]</th><th>[,2]</th>",
+                &[
+                    "<th>[1,]</th><td>1</td><td>3</td>",
+                    "<th>[2,]</th><td>2</td><td>4</td>",
+                ],
+            ),
+        ),
+        // Functions of the program with the names of R's own, and a method that prints.
+        (
+            "paste0 <- paste <- gsub <- function(...) stop('mine')\n\
+             format.mine <- function(x, ...) { cat('printed'); rep('f', length(x)) }\n\
+             structure(list(a = structure(1:2, class = 'mine')), class = c('tbl', 'data.frame'), row.names = c('x', 'y'))",
+            "printed  a\nx f\ny f",
+            table(
+                "<th>a</th>",
+                &["<th>x</th><td>f</td>", "<th>y</th><td>f</td>"],
+            ),
+        ),
+    ] {
+        let (records, exit_code) = run(&client, &echo(&kernel, code));
+        assert_eq!(records, [format!("={text}|text/html {html}")], "{code}");
+        assert_eq!(exit_code, Some(0), "{code}");
+        // Elsewhere, only the text.
+        let (records, _) = run(&client, &echo(&kernel, code).with_echo(false));
+        assert_eq!(records, [format!("o{text}\n")], "{code}");
+    }
+    for code in [
+        "print.broken <- function(x, ...) cat('text\n'); format.odd <- function(x, ...) stop('no')\n\
+         structure(list(a = structure(1:2, class = 'odd')), class = c('broken', 'data.frame'), row.names = 1:2)",
+        "structure(list(a = 1:3, b = 1), class = c('broken', 'data.frame'), row.names = 1:3)",
+        "structure(list(1), class = c('broken', 'data.frame'))",
+        "structure(table(1:2, 1:2), class = c('broken', 'table'))",
+    ] {
+        let (records, exit_code) = run(&client, &echo(&kernel, code));
+        assert_eq!(
+            (records, exit_code),
+            (vec!["=text".to_owned()], Some(0)),
+            "{code}"
+        );
+    }
+    // Much of one is left out, and counted.
+    let code = "invisible(options(max.print = 9)); x <- as.data.frame(matrix(0, 1062, 23)); x";
+    let (records, _) = run(&client, &echo(&kernel, code));
+    let html = records[0].split_once("|text/html ").expect("a table").1;
+    assert_eq!(html.matches("<tr>").count(), 61, "{html}");
+    assert_eq!(html.matches("<td>").count(), 60 * 20, "{html}");
+    assert!(
+        html.ends_with("<p>... 1,002 more rows and 3 more columns</p>\n"),
+        "{html}"
+    );
+    let (records, _) = run(&client, &echo(&kernel, "x[1:61, 1:2]"));
+    assert!(
+        records[0].ends_with("</table>\n<p>... 1 more row</p>\n"),
+        "{records:?}"
+    );
 }
 
 #[test]

@@ -257,6 +257,20 @@ fn what_an_interpreter_tells_of_its_error_counts() {
 }
 
 #[test]
+fn that_the_user_leaves_is_no_output() {
+    let about = json!({"leave": true}).to_string();
+    let told = json!([
+        "value",
+        ["text/plain", "exit"],
+        ["application/vnd.sorna.display+json", about]
+    ]);
+    let (shown, end) = ended(json!([["stdout", "bye\n"], told]), 0);
+    assert_eq!(shown, [stdout("bye\n")]);
+    assert_eq!((end.outputs, end.failure, end.leaves), (vec![], None, true));
+    assert!(!ended(json!([["stdout", "exit\n"]]), 0).1.leaves);
+}
+
+#[test]
 fn the_message_of_an_exit_is_not_lost() {
     let told = telling_of("SystemExit", "bye\nbye");
     let (_, end) = ended(json!([["stderr", "hm\nbye\nbye\n"], told]), 1);

@@ -1,6 +1,8 @@
 //! What is asked of interpreters beside the cells, in languages whose own tools say it: code that leaves nothing behind.
 
 use super::question::Way;
+use super::shell::quoted;
+use super::shell_words;
 use crate::completion::Cursor;
 use crate::language::Language;
 
@@ -14,7 +16,7 @@ pub(super) fn completion(language: &Language, way: &Way, cursor: &Cursor<'_>) ->
         return None;
     }
     match language.id() {
-        "bash" => bash_completion(line).map(|code| way.bash(&code)),
+        "bash" => shell_words::question(cursor, MOST).map(|code| way.bash(&code)),
         "javascript" => {
             let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
             let start = line.trim_end_matches(is_part).len();
@@ -32,8 +34,45 @@ pub(super) fn completion(language: &Language, way: &Way, cursor: &Cursor<'_>) ->
     }
 }
 
-/// As R's own console completes, and also the names of packages that are installed, where one is loaded.
-const R_COMPLETION: &str = "before <- utils:::.CompletionEnv$settings[['ipck']]; on.exit(utils::rc.settings(ipck = before)); utils::rc.settings(ipck = TRUE); utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); base::cat(utils:::.retrieveCompletions(), sep = '\\n')";
+/// The candidates at a place, of what that has printed, and what they are put in place of, where that is said.
+pub(super) fn candidates(
+    language: &Language,
+    cursor: &Cursor<'_>,
+    found: &str,
+) -> (Vec<String>, Option<String>) {
+    match language.id() {
+        "bash" => (shell_words::candidates(cursor, found), None),
+        "R" => {
+            let end = if is_assigned(cursor) { "=" } else { "" };
+            let mut lines = found.lines();
+            let token = lines.next().and_then(|it| it.strip_prefix('\t'));
+            let token = token.filter(|token| cursor.line().ends_with(token));
+            let names = lines.map(|it| it.strip_suffix(end).unwrap_or(it).to_owned());
+            (names.collect(), token.map(str::to_owned))
+        }
+        _ => (found.lines().map(str::to_owned).collect(), None),
+    }
+}
+
+/// Whether `=` follows the name at the cursor, as after the name of an argument that has a value.
+fn is_assigned(cursor: &Cursor<'_>) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+    let rest = cursor.rest_of_line().trim_start_matches(is_part);
+    rest.trim_start().starts_with('=')
+}
+
+/// As R's own console completes, and also the names of packages that are installed, where one is loaded; names that R reads only
+/// in backquotes have these. First, with a tab before, comes what is completed.
+const R_COMPLETION: &str = r"before <- utils:::.CompletionEnv$settings[['ipck']]; on.exit(utils::rc.settings(ipck = before)); utils::rc.settings(ipck = TRUE); utils:::.assignLinebuffer(line); utils:::.assignEnd(nchar(line)); utils:::.guessTokenFromLine(); utils:::.completeToken(); found <- utils:::.retrieveCompletions()
+if (!utils:::isInsideQuotes()) {
+    start <- sub('[^$@]*$', '', found)
+    name <- substring(found, nchar(start) + 1L)
+    end <- sub('^.*?(=|[(]|)$', '\\1', name, perl = TRUE)
+    name <- substring(name, 1L, nchar(name) - nchar(end))
+    is_odd <- grepl('[^[:alnum:]._:]', name) & !grepl('`', name, fixed = TRUE)
+    found <- ifelse(is_odd, paste0(start, '`', name, '`', end), found)
+}
+base::cat(paste0('\t', utils:::.CompletionEnv[['token']]), found, sep = '\n')";
 
 /// Names in all scopes, or the properties of what a dotted name, a text or an array stands for.
 const NODE_COMPLETION: &str = r"(token, before, most) => {
@@ -63,44 +102,6 @@ const NODE_COMPLETION: &str = r"(token, before, most) => {
     } catch {}
     answer([...found].sort().slice(0, most).map((name) => path + name).join('\n'));
 }";
-
-/// As a shell completes: commands where one begins, variables, and files.
-fn bash_completion(line: &str) -> Option<String> {
-    let ends_word = |c: char| c.is_whitespace() || "|&;(){}<>=`\"'".contains(c);
-    let word = line.rsplit(ends_word).next().unwrap_or_default();
-    if word.is_empty() {
-        return None;
-    }
-    let start = &line[..line.len() - word.len()];
-    if start.ends_with("${") {
-        let action = format!("compgen -v -S '}}' -- {}", quoted(word));
-        return Some(format!("{action} | head -n {MOST}"));
-    }
-    let before = start.trim_end();
-    let is_first = before.is_empty()
-        || before.ends_with(['|', '&', ';', '(', '{', '`'])
-        || ["then", "else", "do", "!"]
-            .iter()
-            .any(|it| before.ends_with(it));
-    let action = match word.strip_prefix('$') {
-        Some(name) => format!("compgen -v -P '$' -- {}", quoted(name)),
-        None if is_first => format!(
-            "{{ compgen -abck -A function -- {0}; {1}; }}",
-            quoted(word),
-            files(word)
-        ),
-        None => files(word),
-    };
-    Some(format!("{action} | sort -u | head -n {MOST}"))
-}
-
-/// Code of a shell that prints the files that begin with a word: directories with a slash at their end.
-fn files(word: &str) -> String {
-    let word = quoted(word);
-    format!(
-        "compgen -f -- {word} | while IFS= read -r it; do if [[ -d ${{it/#'~'/$HOME}} ]]; then it=$it/; fi; printf '%s\\n' \"$it\"; done"
-    )
-}
 
 /// Whether an interpreter says which release of its language it is.
 pub(super) fn has_version(language: &Language) -> bool {
@@ -188,34 +189,9 @@ const NODE_WHOLENESS: &str = r"(code) => {
     answer(isFine ? 'complete' : isOpen ? 'incomplete' : isJudged ? 'unknown' : 'invalid');
 }";
 
-/// As a shell takes it literally.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn completed(line: &str) -> Option<String> {
-        completion(
-            &Language::of("bash"),
-            &Way::Message,
-            &Cursor::at(line, usize::MAX),
-        )
-    }
-
-    #[test]
-    fn shells_complete_by_the_place_of_a_word() {
-        let has = |line: &str, action: &str| completed(line).is_some_and(|it| it.contains(action));
-        assert!(has("ec", "-abck -A function -- 'ec'"));
-        assert!(has("true && ec", "-abck"));
-        assert!(has("echo ${PA", "compgen -v -S '}' -- 'PA'"));
-        assert!(has("cat fi", "compgen -f -- 'fi'"));
-        assert!(has("echo $HO", "compgen -v -P '$' -- 'HO'"));
-        assert_eq!(completed("echo "), None);
-        assert_eq!(quoted("a'b"), r"'a'\''b'");
-    }
 
     #[test]
     fn languages_without_tools_are_not_asked() {

@@ -11,7 +11,7 @@ use super::inspect::Help;
 use super::link::Replies;
 use super::listening::Waiting;
 use super::remote::{Interrupted, NoKernel};
-use super::{Worker, aside};
+use super::{Worker, aside, leaving};
 use crate::cell::{Cell, End, Output, text};
 use crate::message::{Message, Request};
 use crate::traceback::{Failure, Family};
@@ -132,6 +132,10 @@ impl<R: Replies> Worker<R> {
         let mut payload = Vec::new();
         let failure = match Help::of(self.language.family(), &code) {
             _ if is_empty => None,
+            _ if !is_silent && leaving::is_command(&self.language, &code) => {
+                payload.push(leaving::payload());
+                None
+            }
             Some(help) if !is_silent => {
                 match self.help(&help).await {
                     Some(found) => {
@@ -145,7 +149,13 @@ impl<R: Replies> Worker<R> {
                 }
                 None
             }
-            _ => self.run(request, &code, is_silent, is_stored).await,
+            _ => {
+                let end = self.run(request, &code, is_silent, is_stored).await;
+                if end.leaves && !is_silent {
+                    payload.push(leaving::payload());
+                }
+                end.failure
+            }
         };
         self.note_run(request);
         let failure = failure.map(|failure| with_hint(self.language.family(), &code, failure));
@@ -233,17 +243,17 @@ impl<R: Replies> Worker<R> {
         self.waiting = others;
     }
 
-    /// Runs code, and shows what it does. Returns how it has failed, if it has.
+    /// Runs code, and shows what it does. Returns how it has ended, when all is shown.
     async fn run(
         &mut self,
         request: &Request,
         code: &str,
         is_silent: bool,
         is_stored: bool,
-    ) -> Option<Failure> {
+    ) -> End {
         let kernel = match self.kernel_for(request, is_silent).await {
             Ok(kernel) => kernel,
-            Err(failure) => return Some(failure),
+            Err(failure) => return End::from(failure),
         };
         if !is_silent {
             self.agree_on_number(is_stored).await;
@@ -269,7 +279,7 @@ impl<R: Replies> Worker<R> {
             is_refused: false,
         };
         let ended = self.attend_cell(&mut execution, &mut running).await;
-        let end = match ended {
+        let mut end = match ended {
             Ok(result) => {
                 if result.has_restarted() == Some(true) || result.had_restarted() == Some(true) {
                     self.remote.next_number = 0;
@@ -288,6 +298,7 @@ impl<R: Replies> Worker<R> {
                     self.history.set_value(value);
                 }
                 let mut end = running.cell.end(&result, says_exits);
+                leaving::judge(&self.language, code, &result, says_exits, &mut end);
                 if running.is_refused {
                     let lost = end
                         .failure
@@ -306,12 +317,13 @@ impl<R: Replies> Worker<R> {
                 self.remote.next_number = 0;
                 End {
                     outputs: running.cell.release().into_iter().collect(),
-                    failure: Some(failure),
+                    ..End::from(failure)
                 }
             }
         };
-        self.show(&running, end.outputs).await;
-        end.failure
+        let outputs = std::mem::take(&mut end.outputs);
+        self.show(&running, outputs).await;
+        end
     }
 
     /// Has the interpreter of Python give its number to a cell, as tracebacks show it, or none that a notebook shows if it does

@@ -19,8 +19,11 @@ pub(super) const MOST: usize = 4 * 1024 * 1024;
 const MOST_OFFERED: usize = 16 * 1024;
 /// How much it has to take of the former in time, so that it is waited for: all but this, in bytes.
 const ENOUGH: usize = MOST / 2;
-/// That time.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// That time. Clients that read may pause for a second where a machine is busy.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// How much more waits of messages without which a client would wait for ever, and how large they are at most, in bytes.
+const RESERVE: usize = 1024 * 1024;
+const MOST_NEEDED: usize = 64 * 1024;
 /// About how much is written at once, in bytes.
 const BATCH: usize = 256 * 1024;
 
@@ -52,13 +55,20 @@ impl Queue {
 }
 
 impl Outbox {
-    /// Whether it has taken a message, or will not get it. If not, it is to be waited for.
-    pub(super) fn takes(&self, frames: &Frames) -> bool {
+    /// Whether it has taken a message, or will not get it. If not, it is to be waited for. Those that say what a cell has come to
+    /// are `needed`: they come also to who has missed its output.
+    pub(super) fn takes(&self, frames: &Frames, is_needed: bool) -> bool {
         let mut queue = lock(&self.queue);
         if queue.is_gone {
             return true;
         }
         queue.is_left_behind &= queue.size > ENOUGH;
+        let is_late = queue.is_left_behind || queue.size >= MOST;
+        if is_late && is_needed && frames.len() <= MOST_NEEDED && queue.size < MOST + RESERVE {
+            queue.push(frames);
+            self.filled.notify_one();
+            return true;
+        }
         if queue.is_left_behind {
             return true;
         }
@@ -160,7 +170,7 @@ mod tests {
         (0..10_000).for_each(|_| outbox.offer(&frames));
         assert!((MOST_OFFERED..MOST_OFFERED + 200).contains(&outbox.size()));
         // What is sent to all comes nevertheless.
-        assert!(outbox.takes(&frames));
+        assert!(outbox.takes(&frames, false));
         assert!(outbox.size() >= MOST_OFFERED + 100);
         // Also to one that takes it, and asks again.
         let place = some_place(true);
@@ -180,10 +190,16 @@ mod tests {
             is_left_behind: true,
             ..Queue::default()
         };
-        assert!(outbox.takes(&frames));
+        assert!(outbox.takes(&frames, false));
         assert_eq!(outbox.size(), ENOUGH + 1);
+        // It learns how the cell has ended that it waits for.
+        assert!(outbox.takes(&frames, true));
+        assert_eq!(outbox.size(), ENOUGH + 6);
+        let large = Frames::of(vec![vec![0; MOST_NEEDED].into()]);
+        assert!(outbox.takes(&large, true));
+        assert_eq!(outbox.size(), ENOUGH + 6);
         lock(&outbox.queue).size = 0;
-        assert!(outbox.takes(&frames));
+        assert!(outbox.takes(&frames, false));
         assert_eq!(outbox.size(), 5);
     }
 }

@@ -22,6 +22,15 @@ const EACH: usize = 64;
 /// How many subscriptions wait for their greeting.
 const ARRIVALS: usize = 64;
 
+/// The topics of what clients wait for, besides output.
+const NEEDED: &[&[u8]] = &[
+    b"kernel.status",
+    b"kernel.execute_input",
+    b"kernel.execute_result",
+    b"kernel.error",
+    b"kernel.shutdown_reply",
+];
+
 type All = Arc<Mutex<Vec<Arc<Subscriber>>>>;
 
 /// The socket.
@@ -72,10 +81,11 @@ impl Publisher {
     /// Sends a message, whose first part is its topic, to all who want it. Waits for those that are slow, but not for long.
     pub(super) async fn send(&self, parts: Vec<Bytes>) {
         let topic = parts.first().cloned().unwrap_or_default();
+        let is_needed = NEEDED.iter().any(|it| *it == topic);
         let frames = Frames::of(parts);
         let mut slow = Vec::new();
         for subscriber in lock(&self.subscribers).iter() {
-            if subscriber.wants(&topic) && !subscriber.outbox.takes(&frames) {
+            if subscriber.wants(&topic) && !subscriber.outbox.takes(&frames, is_needed) {
                 slow.push(Arc::clone(subscriber));
             }
         }

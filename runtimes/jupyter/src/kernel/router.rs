@@ -62,7 +62,7 @@ impl Router {
             return false;
         };
         let frames = Frames::of(parts);
-        if !client.outbox.takes(&frames) {
+        if !client.outbox.takes(&frames, false) {
             client.outbox.wait(&frames, Instant::now() + PATIENCE).await;
         }
         true

@@ -241,6 +241,11 @@ impl Frames {
         let head = head.freeze();
         Self { head, last }
     }
+
+    /// Its size, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.head.len() + self.last.len()
+    }
 }
 
 /// Pieces of what is written, one after the other.

@@ -1,35 +1,26 @@
 //! The clients of a kernel: who is connected, and what those get that come back.
 
-use std::collections::{HashMap, VecDeque};
+mod client;
+mod requested;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::frames::Outgoing;
-use crate::message::{Channel, EMPTY, Message, Stamp, now};
+use crate::message::{Channel, Message, Stamp, now};
+use client::{Client, Connection, ENOUGH};
+use requested::Requested;
 
-/// How much waits for a client before who makes messages waits for it, in bytes.
-const BACKLOG: usize = 4 * 1024 * 1024;
-/// How much of that may be left when they are not to wait any longer.
-const ENOUGH: usize = BACKLOG / 2;
-/// How long they wait for a client to take this much, in bytes. Who takes less is left behind.
+/// How long who makes messages waits for a client to take this much, in bytes. Who takes less is left behind.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LEAST: usize = 256 * 1024;
-/// How much is kept for a client that is not connected, or is left behind, in bytes. Output that comes after that is left out.
-const KEPT: usize = 16 * 1024 * 1024;
-/// How much more is kept of what is not output: replies, questions and states.
-const KEPT_REPLIES: usize = 4 * 1024 * 1024;
-/// How many requests of a client may wait, with the one that is carried out, and how large they may be in sum, in bytes.
-const MOST_REQUESTS: usize = 10_000;
-const MOST_REQUESTED: usize = 64 * 1024 * 1024;
-/// How many times that of all clients together.
-const SHARES: usize = 4;
 /// For how many clients that are not connected messages are kept.
 const MOST_ABSENT: usize = 4;
 
@@ -51,31 +42,6 @@ pub(super) struct Connected {
     filled: Arc<Notify>,
     /// Notified when another connection has taken its place.
     pub(super) replaced: Arc<Notify>,
-}
-
-/// Who has connected, and what waits for it: what is kept belongs to the client, whichever connection it has.
-struct Client {
-    session: String,
-    /// Whether it has named its session, so that it may come back.
-    is_named: bool,
-    connection: Option<Connection>,
-    waiting: VecDeque<Arc<Outgoing>>,
-    /// What is being written to its connection.
-    writing: Option<Arc<Outgoing>>,
-    /// The bytes of both.
-    size: usize,
-    /// Whether it was waited for in vain, so that no one waits for it until it has taken what is kept.
-    is_left_behind: bool,
-    /// Whether output was left out since then.
-    is_cut: bool,
-    /// Notified when it has taken something, or will take nothing more.
-    taken: Arc<Notify>,
-}
-
-struct Connection {
-    number: u64,
-    filled: Arc<Notify>,
-    replaced: Arc<Notify>,
 }
 
 struct State {
@@ -110,79 +76,6 @@ pub(super) struct Hub {
     in_use: watch::Sender<bool>,
     /// How many times it was said that it is idle without a request that led to that, as after a restart.
     renewals: watch::Sender<u64>,
-}
-
-/// Requests that have not been carried out.
-#[derive(Default)]
-struct Requested {
-    /// Who has sent them, and their sizes, by their headers. Clients may send the same twice.
-    all: HashMap<Bytes, Vec<(String, usize)>>,
-    /// How many they are of each client, and their sizes.
-    loads: HashMap<String, Load>,
-    sum: Load,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Load {
-    count: usize,
-    size: usize,
-}
-
-impl Load {
-    fn is_within(self, shares: usize) -> bool {
-        self.count <= shares * MOST_REQUESTS && self.size <= shares * MOST_REQUESTED
-    }
-
-    fn with(self, size: usize) -> Self {
-        Self {
-            count: self.count + 1,
-            size: self.size + size,
-        }
-    }
-
-    fn without(self, size: usize) -> Self {
-        Self {
-            count: self.count - 1,
-            size: self.size - size,
-        }
-    }
-}
-
-impl Requested {
-    /// Adds a request, unless there are too many: `false` then.
-    fn add(&mut self, session: &str, header: &Bytes, size: usize) -> bool {
-        let load = self.loads.get(session).copied().unwrap_or_default();
-        let (load, sum) = (load.with(size), self.sum.with(size));
-        let is_within = load.is_within(1) && sum.is_within(SHARES);
-        if is_within {
-            self.sum = sum;
-            self.loads.insert(session.to_owned(), load);
-            let known = self.all.entry(header.clone()).or_default();
-            known.push((session.to_owned(), size));
-        }
-        is_within
-    }
-
-    /// Takes note that one with this header was carried out.
-    fn remove(&mut self, header: &Bytes) {
-        let Some(known) = self.all.get_mut(header) else {
-            return;
-        };
-        let first = (!known.is_empty()).then(|| known.remove(0));
-        if known.is_empty() {
-            self.all.remove(header);
-        }
-        let Some((session, size)) = first else {
-            return;
-        };
-        self.sum = self.sum.without(size);
-        if let Some(load) = self.loads.get_mut(&session) {
-            *load = load.without(size);
-            if load.count == 0 {
-                self.loads.remove(&session);
-            }
-        }
-    }
 }
 
 /// What is told of a kernel.
@@ -279,17 +172,10 @@ impl Hub {
         };
         match state.clients.iter_mut().find(|it| it.session == session) {
             Some(client) => client.connect(connection),
-            None => state.clients.push(Client {
-                session: session.to_owned(),
-                is_named,
-                connection: Some(connection),
-                waiting: VecDeque::new(),
-                writing: None,
-                size: 0,
-                is_left_behind: false,
-                is_cut: false,
-                taken: Arc::default(),
-            }),
+            None => {
+                let client = Client::new(session, is_named, connection);
+                state.clients.push(client);
+            }
         }
         self.in_use.send_replace(true);
         Some(connected)
@@ -472,85 +358,6 @@ impl Hub {
         "dead".clone_into(&mut state.execution);
         state.clients.retain(|it| it.connection.is_some());
         for connection in state.clients.iter().filter_map(|it| it.connection.as_ref()) {
-            connection.filled.notify_one();
-        }
-    }
-}
-
-impl Client {
-    fn connect(&mut self, connection: Connection) {
-        self.leave();
-        if !self.waiting.is_empty() {
-            connection.filled.notify_one();
-        }
-        self.connection = Some(connection);
-        // No one waits until it has caught up.
-        self.is_left_behind = self.size > ENOUGH;
-        self.taken.notify_one();
-    }
-
-    /// Takes back what its connection has not sent.
-    fn leave(&mut self) {
-        if let Some(older) = self.connection.take() {
-            older.replaced.notify_one();
-        }
-        if let Some(unsent) = self.writing.take() {
-            self.waiting.push_front(unsent);
-        }
-    }
-
-    /// Whether it has been given a message, or will not get it. If not, it is to be waited for.
-    fn takes(&mut self, message: &Arc<Outgoing>, stamp: &Stamp) -> bool {
-        if self.size <= ENOUGH {
-            (self.is_left_behind, self.is_cut) = (false, false);
-        }
-        let is_slow = self.connection.is_some() && !self.is_left_behind && self.size >= BACKLOG;
-        if !is_slow {
-            self.keep(Arc::clone(message), stamp);
-        }
-        !is_slow
-    }
-
-    fn keep(&mut self, message: Arc<Outgoing>, stamp: &Stamp) {
-        let is_behind = self.is_left_behind || self.connection.is_none();
-        let is_output = message.channel == Channel::Iopub && message.kind != "status";
-        let most = match is_output {
-            true => KEPT,
-            false => KEPT + KEPT_REPLIES,
-        };
-        if !is_behind || self.size + message.len() <= most {
-            return self.push(message);
-        }
-        if !is_output || std::mem::replace(&mut self.is_cut, true) {
-            return;
-        }
-        let text = match self.connection {
-            Some(_) => {
-                "This client has taken its output too slowly: it is not whole, and some is left out here.\n"
-            }
-            None => {
-                "The output that came while this client was not connected is too long, and is not whole.\n"
-            }
-        };
-        let content = json!({"name": "stderr", "text": text});
-        let header = stamp.header("stream");
-        self.push(Arc::new(Outgoing {
-            channel: Channel::Iopub,
-            kind: "stream",
-            id: header["msg_id"].as_str().unwrap_or_default().to_owned(),
-            header: header.to_string().into(),
-            parent: match message.parent.is_empty() {
-                true => Bytes::from_static(EMPTY),
-                false => message.parent.clone(),
-            },
-            content: content.to_string().into(),
-        }));
-    }
-
-    fn push(&mut self, message: Arc<Outgoing>) {
-        self.size += message.len();
-        self.waiting.push_back(message);
-        if let Some(connection) = &self.connection {
             connection.filled.notify_one();
         }
     }

@@ -1,7 +1,7 @@
 //! Responses.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -124,4 +124,13 @@ fn response_is_empty(status: StatusCode) -> bool {
 
 pub(super) fn nothing() -> Response<Bytes> {
     with(StatusCode::NO_CONTENT, "", Bytes::new())
+}
+
+/// That something was made, and where it is.
+pub(super) fn created(model: &Value, location: &str) -> Response<Bytes> {
+    let mut response = json(StatusCode::CREATED, model);
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
 }

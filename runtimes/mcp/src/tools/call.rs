@@ -64,10 +64,16 @@ async fn within(
 
 /// The arguments of a tool. What is null is taken as left out.
 fn read<T: DeserializeOwned>(tool: Tool, arguments: Map<String, Value>) -> Result<T, Failure> {
-    let given = arguments.into_iter().filter(|(_, value)| !value.is_null());
-    let given = Value::Object(given.collect());
-    serde_json::from_value(given).map_err(|error| {
-        let allowed = tool.description().arguments();
+    let given: Map<_, _> = arguments
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    let description = tool.description();
+    if let Some(wrong) = description.wrong_type(&given) {
+        return Err(Failure::new(wrong));
+    }
+    serde_json::from_value(Value::Object(given)).map_err(|error| {
+        let allowed = description.arguments();
         Failure::new(format!(
             "Wrong arguments: {error}. {} takes: {allowed}.",
             tool.name()

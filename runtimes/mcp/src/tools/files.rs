@@ -111,6 +111,11 @@ pub(super) async fn read_file(
         "" => ".",
         path => path,
     };
+    if path.starts_with('/') || leaves(path) {
+        return Err(Failure::new(format!(
+            "The files cannot be listed: {path:?} is not in the work directory, and paths are below that. run_code sees other directories."
+        )));
+    }
     let session = sessions
         .of_files(client, arguments.session.as_deref(), false)
         .await?;
@@ -196,6 +201,11 @@ pub(super) async fn list_files(
         "" => ".",
         path => path,
     };
+    if path.starts_with('/') || leaves(path) {
+        return Err(Failure::new(format!(
+            "The files cannot be listed: {path:?} is not in the work directory, and paths are below that. run_code sees other directories."
+        )));
+    }
     let session = sessions
         .of_files(client, arguments.session.as_deref(), false)
         .await?;
@@ -237,6 +247,19 @@ pub(super) async fn list_files(
         text,
         json!({"session": session.name, "path": path, "files": list, "truncated": left_out > 0}),
     ))
+}
+
+/// Whether a path goes up further than down, at some place.
+fn leaves(path: &str) -> bool {
+    let mut depth = 0_usize;
+    path.split('/').any(|part| match part {
+        "" | "." => false,
+        ".." => depth.checked_sub(1).map(|above| depth = above).is_none(),
+        _ => {
+            depth += 1;
+            false
+        }
+    })
 }
 
 /// Why text without spaces is not Base64.
@@ -402,6 +425,16 @@ mod tests {
             ("../a", "../a"),
         ] {
             assert_eq!(below(path), below_it, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_leave_the_work_directory_are_known() {
+        for path in ["..", "a/../..", "./../a", "a/b/../../../a/b", "../a"] {
+            assert!(leaves(path), "{path}");
+        }
+        for path in ["", ".", "a", "a/..", "a/../b", "..a", "a/b/../../c"] {
+            assert!(!leaves(path), "{path}");
         }
     }
 

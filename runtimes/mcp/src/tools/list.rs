@@ -88,7 +88,12 @@ pub(super) async fn close_session(
     client: &ClientId,
 ) -> Result<Answer, Failure> {
     let session = sessions.named(client, &arguments.session)?;
-    sessions.close_for(client, &session).await;
+    if !sessions.close_for(client, &session).await {
+        return Err(Failure::new(format!(
+            "The gateway has not ended session {} yet: it cannot be reached, or is silent. That is tried again as long as this server runs, for 10 minutes at most; its variables and files are lost.",
+            session.name
+        )));
+    }
     Ok(Answer::new(
         format!("Closed {}, with its variables and files.", session.name),
         json!({"session": session.name, "closed": true}),

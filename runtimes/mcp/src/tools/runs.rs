@@ -72,7 +72,15 @@ pub(super) async fn start(
     caller: &Caller,
 ) -> Result<Answer, Failure> {
     let begun = begin(sessions, arguments, sessions.options().max_time, caller).await?;
-    Ok(Answer::of_run(&begun.run, begun.run.news(begun.max_output)))
+    let run = &begun.run;
+    tokio::select! {
+        () = run.ended() => {}
+        // Then it has begun, or says soon why not.
+        () = sessions.is_reached(&run.session) => {}
+        () = sleep_until(begun.until) => {}
+        () = caller.cancelled.cancelled() => {}
+    }
+    answer(run, begun.max_output)
 }
 
 /// Waits for a program.

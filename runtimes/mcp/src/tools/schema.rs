@@ -64,6 +64,32 @@ impl Description {
             false => names.join(", "),
         }
     }
+
+    /// What is wrong with the first argument that has another type than its schema says. Text is not repeated: it may be long, or secret.
+    pub(crate) fn wrong_type(&self, given: &Map<String, Value>) -> Option<String> {
+        given.iter().find_map(|(name, value)| {
+            let kind = self.input["properties"].get(name)?["type"].as_str()?;
+            let (is_right, wanted) = match kind {
+                "string" => (value.is_string(), "text"),
+                // 3.0 counts as whole.
+                "integer" => (
+                    value.as_f64().is_some_and(|it| it.fract() == 0.0),
+                    "a whole number",
+                ),
+                "number" => (value.is_number(), "a number"),
+                "boolean" => (value.is_boolean(), "true or false"),
+                _ => return None,
+            };
+            let is = match value {
+                Value::Array(_) => "a list".to_owned(),
+                Value::Object(_) => "an object".to_owned(),
+                Value::String(_) => "text".to_owned(),
+                plain => plain.to_string(),
+            };
+            let wrong = format!("Wrong arguments: `{name}` has to be {wanted}, and is {is}.");
+            (!is_right).then_some(wrong)
+        })
+    }
 }
 
 /// The schema of an object with these properties.
@@ -373,5 +399,37 @@ mod tests {
             "`run`, `max_output` (optional), `timeout` (optional)"
         );
         assert_eq!(Tool::ListSessions.description().arguments(), "no arguments");
+    }
+
+    #[test]
+    fn arguments_of_another_type_are_named() {
+        let wrong = |tool: Tool, given: Value| {
+            let given = given.as_object().expect("an object");
+            tool.description().wrong_type(given)
+        };
+        for (given, what) in [
+            (
+                json!({"timeout": "5"}),
+                "`timeout` has to be a number, and is text.",
+            ),
+            (json!({"code": 5}), "`code` has to be text, and is 5."),
+            (
+                json!({"session": ["a"]}),
+                "`session` has to be text, and is a list.",
+            ),
+            (
+                json!({"max_output": 2.5}),
+                "`max_output` has to be a whole number, and is 2.5.",
+            ),
+        ] {
+            let said = wrong(Tool::RunCode, given).expect("it is wrong");
+            assert_eq!(said, format!("Wrong arguments: {what}"));
+        }
+        for given in [
+            json!({"language": "bash", "code": "", "timeout": 5, "max_output": 3.0}),
+            json!({"other": 5}),
+        ] {
+            assert_eq!(wrong(Tool::RunCode, given), None);
+        }
     }
 }

@@ -45,14 +45,7 @@ fn each_agent_gets_what_it_reads() {
         assert_eq!(entry["command"], program);
         assert_eq!(
             entry["args"],
-            json!([
-                "mcp",
-                "--local",
-                "--network",
-                "host",
-                "--max-mem",
-                "1048576k"
-            ])
+            json!(["mcp", "--local", "--network", "host", "--max-mem", "1g"])
         );
     }
     let output = install(at, &["codex", "--local"]);
