@@ -187,7 +187,9 @@ fn all_clients_see_what_happens_and_only_one_is_answered() {
     let mut first = house.channels(&id, "first", Some(V1));
     let mut second = house.channels(&id, "second", None);
     let path = format!("GET /api/kernels/{id}");
-    assert_eq!(house.call(&path, "").1["connections"], 2);
+    eventually("both connections", || {
+        house.call(&path, "").1["connections"] == 2
+    });
     let request = first.execute("echo shared");
     assert!(kinds(&first.follow(&request)).contains(&"execute_reply"));
     let mut seen = Vec::new();

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sorna_test_tools::browser::Browser;
@@ -180,11 +182,21 @@ fn a_notebook_is_used_in_the_browser() {
     );
     browser.wait_for("jupyterapp.shell.currentWidget.content.activeCell.editor.hasFocus()");
     browser.type_text("kep");
-    browser.wait_for("document.querySelector('.jp-mod-completer-enabled') !== null");
-    browser.press_tab();
+    browser.wait_for(
+        "(document.activeElement?.closest('.jp-mod-completer-enabled') ?? null) !== null",
+    );
     let candidates = "document.querySelector('.jp-Completer:not(.lm-mod-hidden)')?.innerText ?? ''";
     let code = "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()";
-    browser.wait_for(&format!("(({candidates}) + ({code})).includes('kept')"));
+    let is_there = format!("(({candidates}) + ({code})).includes('kept')");
+    // The page takes no notice of the key before it has made a completer for the cell.
+    eventually("the candidate", || {
+        browser.press_tab();
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until && browser.evaluate(&is_there) != true {
+            thread::sleep(Duration::from_millis(50));
+        }
+        browser.evaluate(&is_there) == true
+    });
 
     // A restart loses them.
     command(&mut browser, "notebook:restart-kernel");
