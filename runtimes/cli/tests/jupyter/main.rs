@@ -256,6 +256,13 @@ fn notebooks_are_executed() {
     assert!(!executed.contains("not run"), "{executed}");
 }
 
+#[test]
+fn help_runs_nothing_of_the_users() {
+    if let Some(lab) = Lab::with(&["python3"]) {
+        lab.script(include_str!("inspected.py"));
+    }
+}
+
 /// A console of Jupyter, at its first prompt.
 fn console(lab: &Lab) -> Terminal {
     let path = lab.python.with_file_name("jupyter-console");

@@ -1,5 +1,5 @@
 //! Help on what stands at the cursor: code that looks it up in the kernel, where that can be done without running anything of the
-//! user's but lookups of attributes.
+//! user's.
 
 use serde_json::json;
 
@@ -12,37 +12,7 @@ use crate::message::Request;
 use crate::traceback::Family;
 
 /// Says what is known of a name.
-const PYTHON: &str = r#"
-import builtins, inspect
-first, *rest = name.split(".")
-value = space[first] if first in space else getattr(builtins, first)
-for part in rest:
-    value = getattr(value, part)
-try:
-    about = [("Signature", name + str(inspect.signature(value)))]
-except (TypeError, ValueError):
-    about = []
-if not callable(value):
-    shown = repr(value)
-    about.append(("Value", shown if len(shown) < 2000 else shown[:2000] + "..."))
-about.append(("Type", type(value).__qualname__))
-source = None
-if detail:
-    try:
-        source = inspect.getsource(value)
-    except (OSError, TypeError):
-        pass
-try:
-    about.append(("File", inspect.getfile(value)))
-except (OSError, TypeError):
-    pass
-said = ["%s: %s" % pair for pair in about]
-if source:
-    said.append("Source:\n" + source)
-elif callable(value) or inspect.ismodule(value):
-    said.append("Docstring:\n" + (inspect.getdoc(value) or "<none>"))
-answer("\n".join(said))
-"#;
+const PYTHON: &str = include_str!("inspect.py");
 
 impl<R: Replies> Worker<R> {
     pub(super) async fn inspect(&mut self, request: &Request) {
