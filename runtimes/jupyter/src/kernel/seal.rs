@@ -1,24 +1,51 @@
 //! Messages as they are on the wire of ZeroMQ: their parts, and their signatures.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
+use crate::lock::lock;
 use crate::message::{EMPTY, Message, Request, Stamp};
 
 /// What is between the identities and the signed parts.
 const DELIMITER: &[u8] = b"<IDS|MSG>";
 /// The parts that are signed: header, header of the parent, metadata, content.
 const PARTS: usize = 4;
+/// How many signatures are remembered at least, as jupyter_client does.
+const REMEMBERED: usize = 64 * 1024;
 
 /// Signs messages, and checks signatures.
 pub(super) struct Seal {
     /// `None` if nothing is signed, as an empty key says.
     key: Option<Hmac<Sha256>>,
     stamp: Stamp,
+    /// Those of messages that were read: whoever has seen one may send it again without the key.
+    seen: Mutex<Seen>,
+}
+
+/// The last signatures, of which the first half tells as much.
+#[derive(Default)]
+struct Seen {
+    last: HashSet<u128>,
+    before: HashSet<u128>,
+}
+
+impl Seen {
+    /// Remembers a signature, and at least so many before it; whether it is none of these.
+    fn is_new(&mut self, signature: u128, least: usize) -> bool {
+        if self.before.contains(&signature) || !self.last.insert(signature) {
+            return false;
+        }
+        if self.last.len() == least {
+            self.before = std::mem::take(&mut self.last);
+        }
+        true
+    }
 }
 
 impl Seal {
@@ -30,6 +57,7 @@ impl Seal {
         Self {
             key,
             stamp: Stamp::new(session),
+            seen: Mutex::default(),
         }
     }
 
@@ -65,7 +93,7 @@ impl Seal {
         all
     }
 
-    /// Reads a message; `None` if it is none, or its signature is wrong.
+    /// Reads a message; `None` if it is none, its signature is wrong, or it was read already.
     pub(super) fn open(&self, mut identities: Vec<Bytes>) -> Option<Request> {
         let delimiter = identities.iter().position(|part| part == DELIMITER)?;
         let parts = identities.split_off(delimiter);
@@ -78,6 +106,10 @@ impl Seal {
             let code = base16ct::lower::decode(signature, &mut code).ok()?;
             // In constant time.
             signed.verify_slice(code).ok()?;
+            let half = code.first_chunk().map(|it| u128::from_be_bytes(*it))?;
+            if !lock(&self.seen).is_new(half, REMEMBERED) {
+                return None;
+            }
         }
         Request::read(identities, header, content)
     }
@@ -126,6 +158,36 @@ mod tests {
                 (&b"client"[..], &request.header)
             );
         }
+    }
+
+    #[test]
+    fn what_is_sent_again_is_not_read_again() {
+        let seal = Seal::new("a key", "s".to_owned());
+        let first = parts(&seal);
+        assert!(seal.open(first.clone()).is_some());
+        assert!(seal.open(first.clone()).is_none());
+        // By anyone, and with other buffers.
+        let mut other = first.clone();
+        other[0] = Bytes::from_static(b"another");
+        other.push(Bytes::from_static(b"a buffer"));
+        assert!(seal.open(other).is_none());
+        // Without a key, nothing tells messages from their copies.
+        let open = Seal::new("", "s".to_owned());
+        let first = parts(&open);
+        assert!(open.open(first.clone()).is_some() && open.open(first).is_some());
+    }
+
+    #[test]
+    fn only_the_last_ones_are_remembered() {
+        let mut seen = Seen::default();
+        for number in 0..10 {
+            assert!(seen.is_new(number, 4), "{number}");
+            for last in number.saturating_sub(3)..=number {
+                assert!(!seen.is_new(last, 4), "{last} after {number}");
+            }
+            assert!(seen.last.len() + seen.before.len() <= 8);
+        }
+        assert!(seen.is_new(0, 4));
     }
 
     #[test]
