@@ -11,7 +11,7 @@ mod python;
 pub use found::{Failure, Found};
 
 use found::{last_line, lines};
-use others::{begins_r, head_of_node, may_be_thrown, node, r, ruby};
+use others::{begins_r, head_of_node, lua, may_be_thrown, node, r, ruby};
 use python::{
     ipython, is_header_of_group, is_of_syntax, is_place, is_rule, name_in_header, python, uncolored,
 };
@@ -76,7 +76,8 @@ impl Family {
             Self::R => r(text),
             Self::Node => node(text),
             Self::Ruby => ruby(text),
-            Self::Other => None,
+            // Anything may call its interpreter.
+            Self::Other => lua(text),
         }
     }
 

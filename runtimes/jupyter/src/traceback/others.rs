@@ -1,4 +1,4 @@
-//! Errors of R, Node.js and Ruby.
+//! Errors of R, Node.js, Ruby and Lua.
 
 use super::found::{Found, found, places};
 use super::python::is_name;
@@ -94,15 +94,71 @@ fn thrown(text: &str, all: &[(usize, &str)]) -> Option<Found> {
     Some(found(text, all[head].0, name, value))
 }
 
-/// `file:1:in 'f': message (Name)`, and frames.
+/// The name and the message of the first line of an error of Ruby: `file:1:in 'f': message (Name)`.
+fn head_of_ruby(line: &str) -> Option<(&str, &str)> {
+    if line.starts_with(['\t', ' ']) {
+        return None;
+    }
+    if let Some((_, value)) = head_of_ruby_syntax(line) {
+        return Some(("SyntaxError", value));
+    }
+    let named = line.strip_suffix(')').and_then(|it| it.rsplit_once(" ("));
+    let (message, name) = match named {
+        Some((message, name)) if is_name(&name.replace("::", ".")) => (message, name),
+        _ if line.ends_with("': unhandled exception") => (line, "RuntimeError"),
+        _ => return None,
+    };
+    let in_method = message.split_once(":in ");
+    let value = in_method.and_then(|(_, rest)| rest.split_once("': "));
+    let (_, value) = value.or_else(|| message.split_once(": "))?;
+    Some((name, value))
+}
+
+/// The place and the message of what its compiler says, as `file:1: syntax error, ...`.
+fn head_of_ruby_syntax(line: &str) -> Option<(&str, &str)> {
+    let at = line
+        .find(": syntax error")
+        .filter(|_| !line.ends_with(')'))?;
+    let (_, number) = line[..at].rsplit_once(':')?;
+    let is_place = !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit());
+    is_place.then(|| (&line[..at], &line[at + 2..]))
+}
+
 pub(super) fn ruby(text: &str) -> Option<Found> {
-    let (start, line) = places(text).rfind(|(_, line)| {
-        line.ends_with(')') && line.contains(": ") && !line.starts_with(['\t', ' '])
-    })?;
-    let (message, name) = line.trim_end_matches(')').rsplit_once(" (")?;
-    let value = message
-        .rsplit_once("': ")
-        .or_else(|| message.split_once(": "))?
-        .1;
-    is_name(&name.replace("::", ".")).then(|| found(text, start, name, value))
+    let all: Vec<_> = places(text).collect();
+    let is_head = |at: &usize| head_of_ruby(all[*at].1).is_some();
+    let mut head = (0..all.len()).rfind(is_head)?;
+    // Its cause comes after it, and what else the compiler has found.
+    while let Some(before) = (0..head).rfind(is_head) {
+        let is_cause = all[head - 1].1.starts_with("\tfrom ");
+        let is_more = head_of_ruby_syntax(all[head].1).is_some()
+            && head_of_ruby(all[before].1).is_some_and(|(name, _)| name == "SyntaxError");
+        if !is_cause && !is_more {
+            break;
+        }
+        head = before;
+    }
+    let (start, line) = all[head];
+    let (name, first) = head_of_ruby(line)?;
+    let is_message = |line: &&str| !line.is_empty() && !line.starts_with('\t');
+    let rest = all[head + 1..].iter().map(|it| it.1).take_while(is_message);
+    let mut value = first.to_owned();
+    // The compiler shows the code after its message.
+    for line in rest.filter(|_| name != "SyntaxError") {
+        value.push('\n');
+        value.push_str(line);
+    }
+    Some(found(text, start, name, &value))
+}
+
+/// `lua: message`, and the stack.
+pub(super) fn lua(text: &str) -> Option<Found> {
+    let stack = text.rfind("\nstack traceback:\n")?;
+    let is_head = |line: &str| {
+        let program = line.split_once(": ").map(|(program, _)| program);
+        program.is_some_and(|it| it.starts_with("lua") && !it.contains(' '))
+    };
+    let (start, line) = places(&text[..stack]).rfind(|(_, line)| is_head(line))?;
+    let program = line.find(": ")? + 2;
+    Some(found(text, start, "Error", &text[start + program..stack]))
 }

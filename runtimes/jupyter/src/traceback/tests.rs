@@ -293,6 +293,74 @@ fn errors_of_other_languages() {
 }
 
 #[test]
+fn errors_of_ruby_have_their_own_messages() {
+    let error = |text: &str, start: &str, name: &str, value: &str| {
+        is(Family::Ruby, text, start, name, value);
+    };
+    for text in [
+        "hm\n-e:1: syntax error, unexpected '='\nx = = 1\n    ^\n",
+        "hm\n-e:1: syntax error, unexpected '='\nx = = 1\n    ^\n-e:2: syntax error, unexpected end\n",
+    ] {
+        error(text, "hm\n", "SyntaxError", "syntax error, unexpected '='");
+    }
+    error(
+        "-e:1: syntax error found (SyntaxError)\n> 1 | x = = 1\n    |     ^ unexpected '='\n",
+        "",
+        "SyntaxError",
+        "syntax error found",
+    );
+    error(
+        "-e:1:in `eval': (eval):1: syntax error, unexpected end (SyntaxError)\n1 +\n   ^\n(eval):2: syntax error, x\n\tfrom -e:1:in `<main>'\n",
+        "",
+        "SyntaxError",
+        "(eval):1: syntax error, unexpected end",
+    );
+    error(
+        "-e:1:in `g': two (A)\nlines\n\tfrom -e:2:in `<main>'\n",
+        "",
+        "A",
+        "two\nlines",
+    );
+    error(
+        "-e:1:in `<main>': no `it': x (A)\n\nf(\"a: b\")\n^\n",
+        "",
+        "A",
+        "no `it': x",
+    );
+    error(
+        "-e:1:in `<main>': unhandled exception\n",
+        "",
+        "RuntimeError",
+        "unhandled exception",
+    );
+    // Its cause comes last.
+    error(
+        "hm\n-e:1:in `rescue in <main>': out (A)\n\tfrom -e:1:in `<main>'\n-e:1:in `<main>': in (B)\n",
+        "hm\n",
+        "A",
+        "out",
+    );
+}
+
+#[test]
+fn errors_of_lua_have_their_own_messages() {
+    let stack = "stack traceback:\n\t[C]: in function 'error'\n\t[C]: in ?\n";
+    for (message, value) in [
+        ("snippet:1: x", "snippet:1: x"),
+        ("snippet:1: two\nlines", "snippet:1: two\nlines"),
+        ("", ""),
+    ] {
+        let text = format!("lua: hm\nlua: {message}\n{stack}");
+        let start = "lua: hm\n";
+        is(Family::Other, &text, start, "Error", value);
+    }
+    // What is not whole is any text.
+    for text in [stack, "lua: x\n", "it was lua: x\n"] {
+        assert_eq!(Family::Other.find(text), None, "{text}");
+    }
+}
+
+#[test]
 fn exit_codes_of_what_has_no_traceback() {
     let of = |family: Family, text: &str| {
         let found = family.of_exit(text, 3);
