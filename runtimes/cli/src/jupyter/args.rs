@@ -162,6 +162,10 @@ pub(super) struct RunArgs {
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = variable)]
     pub(super) env: Vec<(String, Option<String>)>,
 
+    /// What clients of Jupyter add to the command of a kernel, such as the files that `jupyter run` runs. Has no effect.
+    #[arg(hide = true)]
+    pub(super) others: Vec<std::ffi::OsString>,
+
     #[command(flatten)]
     pub(super) limits: LimitArgs,
 

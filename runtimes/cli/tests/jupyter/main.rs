@@ -263,6 +263,17 @@ fn help_runs_nothing_of_the_users() {
     }
 }
 
+#[test]
+fn files_are_run() {
+    let Some(lab) = Lab::with(&["python3"]) else {
+        return;
+    };
+    write(lab.path(), &[("p.py", "print('an' 'swer', 6 * 7)")]);
+    let output = lab.client("jupyter-run", &["--kernel=sorna-local-python3", "p.py"]);
+    assert!(output.status.success(), "{}", shown(&output));
+    assert!(shown(&output).contains("answer 42"), "{}", shown(&output));
+}
+
 /// A console of Jupyter, at its first prompt.
 fn console(lab: &Lab) -> Terminal {
     let path = lab.python.with_file_name("jupyter-console");
