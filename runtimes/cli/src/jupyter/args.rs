@@ -116,7 +116,7 @@ pub(super) struct ListArgs {
 
 /// Remove kernels registered by `install`; those of other programs are left alone.
 ///
-/// Looks where `list` does. Only the files that `install` has written are removed.
+/// Looks where `list` does, or only in the place that is named. Only the files that `install` has written are removed.
 ///
 /// Exit code: 0; 1 if there is no such kernel, or it could not be removed; 2 for a usage error.
 #[derive(Debug, Args)]
@@ -129,15 +129,24 @@ pub(super) struct UninstallArgs {
     #[arg(long, conflicts_with = "names")]
     pub(super) all: bool,
 
-    /// Look in the subdirectory share/jupyter/kernels of DIR as well.
-    #[arg(long, value_name = "DIR", value_parser = values::path())]
+    /// Only those of this user.
+    #[arg(long, group = "place")]
+    pub(super) user: bool,
+
+    /// Only those of the active virtual environment (VIRTUAL_ENV or CONDA_PREFIX).
+    #[arg(long, group = "place")]
+    pub(super) sys_prefix: bool,
+
+    /// Only those in the subdirectory share/jupyter/kernels of DIR.
+    #[arg(long, group = "place", value_name = "DIR", value_parser = values::path())]
     pub(super) prefix: Option<PathBuf>,
 }
 
 const UNINSTALL_EXAMPLES: &str = "\
 Examples:
   sorna jupyter uninstall sorna-local-python3
-  sorna jupyter uninstall --all";
+  sorna jupyter uninstall --all
+  sorna jupyter uninstall --all --prefix /opt/jupyter";
 
 /// Run a kernel for Jupyter, which calls this.
 ///
@@ -153,6 +162,10 @@ pub(super) struct RunArgs {
     /// Language or runtime of the cells. In Backend.AI an image.
     pub(super) lang: String,
 
+    /// What clients of Jupyter add to the command of a kernel, such as the files that `jupyter run` runs. Has no effect.
+    #[arg(hide = true)]
+    pub(super) others: Vec<std::ffi::OsString>,
+
     /// The connection file that Jupyter has written: addresses, and the key that signs messages.
     #[arg(short = 'f', long, value_name = "FILE", value_parser = values::path())]
     pub(super) connection_file: PathBuf,
@@ -161,10 +174,6 @@ pub(super) struct RunArgs {
     /// times.
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = variable)]
     pub(super) env: Vec<(String, Option<String>)>,
-
-    /// What clients of Jupyter add to the command of a kernel, such as the files that `jupyter run` runs. Has no effect.
-    #[arg(hide = true)]
-    pub(super) others: Vec<std::ffi::OsString>,
 
     #[command(flatten)]
     pub(super) limits: LimitArgs,

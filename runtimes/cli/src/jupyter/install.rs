@@ -419,6 +419,23 @@ pub(super) fn list(arguments: &ListArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+impl UninstallArgs {
+    /// The kernels among which to choose.
+    fn installed(&self) -> Result<Vec<Installed>, Failure> {
+        let place = PlaceArgs {
+            user: self.user,
+            sys_prefix: self.sys_prefix,
+            prefix: self.prefix.clone(),
+        };
+        Ok(
+            match self.user || self.sys_prefix || self.prefix.is_some() {
+                true => Installed::all(&[place.directory()?]),
+                false => installed(None),
+            },
+        )
+    }
+}
+
 /// Carries out `uninstall`.
 pub(super) fn uninstall(arguments: &UninstallArgs) -> Result<Exit, Failure> {
     if arguments.names.is_empty() && !arguments.all {
@@ -426,7 +443,7 @@ pub(super) fn uninstall(arguments: &UninstallArgs) -> Result<Exit, Failure> {
             "Name kernels, as `sorna jupyter list` shows them, or use --all for all of them.",
         ));
     }
-    let all = installed(arguments.prefix.as_ref());
+    let all = arguments.installed()?;
     let mut reporter = Reporter::new(false);
     let mut exit = Exit::SUCCESS;
     let mut chosen = Vec::new();

@@ -88,6 +88,43 @@ fn kernels_are_installed_listed_and_removed() {
 }
 
 #[test]
+fn only_the_named_place_is_cleared() {
+    let directory = here();
+    let at = directory.path();
+    let places = [
+        (vec!["--user"], ".local"),
+        (vec!["--prefix", "other"], "other"),
+        (vec!["--sys-prefix"], "venv"),
+    ];
+    let run = |command: &str, place: &[&str], rest: &[&str]| {
+        let mut jupyter = jupyter(at, &[command]);
+        jupyter.env("VIRTUAL_ENV", at.join("venv"));
+        jupyter.args(place).args(rest);
+        check(jupyter).success();
+    };
+    for (removed, _) in &places {
+        for (place, _) in &places {
+            run("install", place, &["--local", "bash"]);
+        }
+        run("uninstall", removed, &["--all"]);
+        for (place, path) in &places {
+            let path = at.join(path).join("share/jupyter/kernels/sorna-local-bash");
+            assert_eq!(path.exists(), place != removed, "{removed:?}: {path:?}");
+        }
+    }
+    run("uninstall", &[], &["--all"]);
+    let exists = |path| {
+        at.join(path)
+            .join("share/jupyter/kernels/sorna-local-bash")
+            .exists()
+    };
+    assert_eq!(
+        [".local", "venv", "other"].map(exists),
+        [false, false, true]
+    );
+}
+
+#[test]
 fn a_gateway_is_asked_for_its_languages_and_no_keys_are_written() {
     let directory = here();
     let at = directory.path();
