@@ -46,7 +46,8 @@ const REST_OF_REQUEST: usize = 16 * 1024;
 /// What is said if an answer could not be passed on.
 const NOT_ANSWERED: &str = "The answer was not passed on, and the cell was interrupted.";
 /// What is said before a cell that had to end another one.
-const ENDED: &str = "An earlier cell still ran, whose connection was lost; it was interrupted.\n";
+const ENDED: &str =
+    "The connection of an earlier cell was lost; if that still ran, it was interrupted.\n";
 /// How long that one has to end.
 const END: Duration = Duration::from_secs(10);
 
@@ -197,15 +198,23 @@ impl<R: Replies> Worker<R> {
         let Ok(kernel) = self.remote.kernel().await else {
             return false;
         };
-        if let Ok(Interrupted::Yes | Interrupted::Unanswered) = self.remote.interrupt(&kernel).await
-        {
-            // It takes what is left of that one, and waits until it has ended.
-            let next = kernel.execute("").with_busy_wait(END);
-            if let Ok(result) = next.finish().await {
-                self.show_earlier(&result.console).await;
+        match self.remote.interrupt(&kernel).await {
+            Ok(Interrupted::Yes | Interrupted::Unanswered) => {
+                // It takes what is left of that one, and waits until it has ended.
+                let next = kernel.execute("").with_busy_wait(END);
+                let ended = next.finish().await;
+                if let Ok(result) = &ended {
+                    self.show_earlier(&result.console).await;
+                }
+                self.is_left = ended.is_err();
+                ended.is_ok()
+            }
+            Ok(Interrupted::Restarted) => true,
+            Err(error) => {
+                self.is_left = !error.is_not_found();
+                false
             }
         }
-        true
     }
 
     /// Takes all requests that have come before the reply to a cell.
