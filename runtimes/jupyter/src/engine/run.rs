@@ -99,12 +99,24 @@ fn with_hint(family: Family, code: &str, failure: Failure) -> Failure {
     if family == Family::Python && failure.name == "ModuleNotFoundError" && is_missing {
         return failure.with_line(NO_IPYTHON);
     }
-    let is_magic = |line: &str| line.trim_start().starts_with(['%', '!']);
-    let is_hinted = family == Family::Python && failure.name == "SyntaxError";
-    match is_hinted && code.lines().any(is_magic) {
+    let is_hinted =
+        family == Family::Python && matches!(&*failure.name, "SyntaxError" | "IndentationError");
+    match is_hinted && code.lines().any(has_magic) {
         true => failure.with_line(MAGICS),
         false => failure,
     }
+}
+
+/// Whether a line has a magic or a command of IPython: `%time x`, `!ls`, or `a = !ls`.
+fn has_magic(line: &str) -> bool {
+    let is_one = |code: &str| {
+        let code = code.trim_start();
+        let name = code.trim_start_matches('%');
+        code.starts_with('!') || name.len() < code.len() && name.starts_with(char::is_alphabetic)
+    };
+    let is_target = |c: char| c.is_alphanumeric() || "_.,[]'\"* \t".contains(c);
+    let assigned = line.split_once('=');
+    is_one(line) || assigned.is_some_and(|(to, it)| to.chars().all(is_target) && is_one(it))
 }
 
 impl<R: Replies> Worker<R> {
