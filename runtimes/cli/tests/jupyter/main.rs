@@ -274,6 +274,13 @@ fn files_are_run() {
     assert!(shown(&output).contains("answer 42"), "{}", shown(&output));
 }
 
+#[test]
+fn cells_run_as_at_home() {
+    if let Some(lab) = Lab::with(&["python3"]) {
+        lab.script(include_str!("home.py"));
+    }
+}
+
 /// A console of Jupyter, at its first prompt.
 fn console(lab: &Lab) -> Terminal {
     let path = lab.python.with_file_name("jupyter-console");

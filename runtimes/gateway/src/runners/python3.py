@@ -63,10 +63,12 @@ _BESIDE = frozenset(
 # Of code that is a coroutine, since it awaits at its top level.
 _COROUTINE = 0x80
 _MAIN = _thread.get_ident()
-# How a question of the client begins, which is no program, and what it finds whatever the program replaces.
+# How a question of the client begins, which is no program.
 _QUESTION = "# sorna: question\n"
-_BUILTINS = dict(vars(builtins))
 _GONE = object()
+# What this file and those beside it find, whatever the program replaces: functions look into it from their definition on.
+_BUILTINS = __builtins__ = dict(vars(builtins))
+_DIRECTORY = os.path.dirname(__file__) + "/"
 _EXEC = exec
 _COMPILE = compile
 # Needed until the end, when modules lose their names.
@@ -650,6 +652,8 @@ class Kernel:
             # Discard input that an earlier snippet left unread.
             self.link.unread = b""
         self.open_streams()
+        # Else a warning is shown for the first snippet alone that has it at this line.
+        self.main.__dict__.pop("__warningregistry__", None)
         if is_last and self.count == 1:
             # The only snippet has the arguments that it has on Python's command line.
             sys.argv = ["-c"]
@@ -682,7 +686,7 @@ class Kernel:
         except BaseException as error:
             status = 130 if isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
-            self.report(error)
+            self.report(error, keeps=not is_last)
             if echoes:
                 _quietly(lambda: _tell(error))
         if is_last and "sorna_await" in sys.modules:
@@ -758,17 +762,27 @@ class Kernel:
             cache[name] = (len(code), None, lines, name)
             self.sources.pop(name, None)
 
-    def report(self, error):
-        """Shows the traceback without the runner's own frames, and those of a loop that it has called."""
-        import traceback
-
+    def report(self, error, keeps=False):
+        """Shows the traceback without the runner's own frames, and those of a loop that it has called. Keeps it for `pdb.pm()`, if
+        wanted."""
         trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_globals is globals():
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_DIRECTORY):
             trace = trace.tb_next
         start = trace
         while start is not None and start.tb_frame.f_globals is not self.main.__dict__:
             start = start.tb_next
         trace = start or trace
+        # What has used up the memory is to be gone for the next snippet.
+        if keeps and not isinstance(error, MemoryError):
+            sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+            if sys.version_info >= (3, 12):
+                sys.last_exc = error.with_traceback(trace)
+        with Restored():
+            self.show_error(error, trace)
+
+    def show_error(self, error, trace):
+        import traceback
+
         if isinstance(error, SyntaxError) and error.text is None:
             self.show_line(error)
         try:
@@ -835,10 +849,11 @@ class Kernel:
 
         import sorna_complete
 
-        message = json.loads(job.message)
-        found = sorna_complete.find(self.main.__dict__, message)
-        reply = {"id": message["id"], "found": found}
-        self.link.send(b"c", json.dumps(reply).encode())
+        with Restored():
+            message = json.loads(job.message)
+            found = sorna_complete.find(self.main.__dict__, message)
+            reply = json.dumps({"id": message["id"], "found": found})
+        self.link.send(b"c", reply.encode())
 
     def leave(self):
         """Ends the process faster than the interpreter does, where only objects have something to do at its end."""
@@ -850,6 +865,36 @@ class Kernel:
             _quietly(stream.flush)
         self.link.flush()
         os._exit(0)
+
+
+class Restored:
+    """While this lasts, modules of Python find the functions that were there at the start, too, whatever the program replaces."""
+
+    def __enter__(self):
+        now = builtins.__dict__
+        self.replaced = {name: now.get(name, _GONE) for name, it in _BUILTINS.items() if now.get(name, _GONE) is not it}
+        for name in self.replaced:
+            now[name] = _BUILTINS[name]
+
+    def __exit__(self, *_):
+        now = builtins.__dict__
+        for name, it in self.replaced.items():
+            if it is _GONE:
+                now.pop(name, None)
+            else:
+                now[name] = it
+
+
+_GONE = object()
+
+
+class Loader(_frozen_importlib_external.SourceFileLoader):
+    """Loads a module beside this file, which finds the same builtins."""
+
+    def create_module(self, spec):
+        module = types.ModuleType(spec.name)
+        module.__builtins__ = _BUILTINS
+        return module
 
 
 class Finder:
@@ -866,7 +911,8 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if name in _BESIDE:
             file = "%s/%s.py" % (self.directory, name)
-            return _frozen_importlib_external.spec_from_file_location(name, file)
+            loader = Loader(name, file)
+            return _frozen_importlib_external.spec_from_file_location(name, file, loader=loader)
         adopt = self.followed.get(name)
         return adopt and self.follow(name, path, target, adopt)
 
@@ -897,15 +943,21 @@ class Finder:
 
 def record(kind, *values):
     """Sends a record that is not text to the console: `record("html", "<b>…")`."""
-    import json
-
-    text = json.dumps([kind, *values], ensure_ascii=False)
+    text = dumps([kind, *values], ensure_ascii=False)
     if not text.isascii():
         import re
 
         # The gateway does not accept lone surrogates as text.
         text = re.sub("[\ud800-\udfff]", lambda half: "\\\\u%04x" % ord(half[0]), text)
     _LINK.record(text.encode())
+
+
+def dumps(value, **how):
+    """JSON, whatever the program replaces."""
+    import json
+
+    with Restored():
+        return json.dumps(value, **how)
 
 
 def forked():
@@ -1179,4 +1231,5 @@ def serve():
     return kernel.work(jobs)
 
 
-sys.exit(serve())
+# From elsewhere: before Python 3.10, functions find the builtins of those that call them, within a module.
+sys.exit(eval(compile("serve()", __file__, "eval"), {"serve": serve}))

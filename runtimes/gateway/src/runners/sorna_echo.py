@@ -33,12 +33,12 @@ def split(code, name, flags):
 
 def _without_magics(code):
     """The code without the lines of notebooks that set up what is here anyway, as `%matplotlib inline` does. None if it has none."""
-    if "%matplotlib" not in code and "%config" not in code:
+    if "%" not in code:
         return None
     import re
 
     # A comment keeps the numbers of lines.
-    plain, number = re.subn(r"^%(?=(?:matplotlib|config)\b)", "#%", code, flags=re.MULTILINE)
+    plain, number = re.subn(r"^%(?=(?:matplotlib|config|load_ext|autoreload)\b)", "#%", code, flags=re.MULTILINE)
     return plain if number else None
 
 
@@ -88,10 +88,14 @@ def send(forms, *more):
     for media_type, data in forms.items():
         if media_type == "text/plain":
             data = _cut(data)
-        size += len(data)
-        # Any other form is the same value.
-        if size < _LARGE or not records:
-            records.append([media_type, data])
+        own = _size(data)
+        if size + own > _LARGE:
+            _tell_dropped(media_type, own)
+            continue
+        size += own
+        records.append([media_type, data])
+    if forms and not records:
+        return
     _runner.record("value", *records, *more)
 
 
@@ -124,8 +128,6 @@ def tell(error):
     """Says which exception has ended the snippet, for notebooks: what was printed of it may be anything."""
     if _runner.forked():
         return
-    import json
-
     import sorna_kernel
 
     value = error
@@ -138,7 +140,7 @@ def tell(error):
     except Exception:
         value = "<exception str() failed>"
     said = {"name": type(error).__name__, "value": _cut(value)}
-    send({}, [sorna_kernel._ABOUT, json.dumps({"error": said})])
+    send({}, [sorna_kernel._ABOUT, _runner.dumps({"error": said})])
 
 
 # The most characters of text that are shown.
@@ -153,8 +155,21 @@ def _cut(text):
     return "%s\n... %d characters are left out here ...\n%s" % (text[:half], left_out, text[-half:])
 
 
-# The most that the forms besides text may have, in characters: a record has room for a little more.
-_LARGE = 15 * 1024 * 1024
+_MIB = 1024 * 1024
+# The most that the forms of a value may have, in bytes: a record has room for a little more.
+_LARGE = 15 * _MIB
+
+
+def _size(data):
+    """How large data is in a record: at most six bytes for each character."""
+    if len(data) < _MIB // 16:
+        return len(data)
+    return len(_runner.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _tell_dropped(media_type, size):
+    text = "%s was not displayed: it has %.1f MiB, and all forms of a display may have %d MiB."
+    sys.stderr.write(text % (media_type, size / _MIB, _LARGE // _MIB) + "\n")
 
 
 def show_figures():

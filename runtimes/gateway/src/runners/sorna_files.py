@@ -172,6 +172,23 @@ def echoes():
     return False
 
 
+def dumps(value, **how):
+    """JSON."""
+    import json
+
+    return json.dumps(value, **how)
+
+
+class Restored:
+    """In the runner, what the program has replaced is restored meanwhile. Here nothing runs after the program."""
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+
 def forked():
     """Whether only text can be shown."""
     with _connection.lock:

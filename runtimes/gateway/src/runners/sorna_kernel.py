@@ -144,7 +144,7 @@ def _send_display(value, include, exclude, metadata, handle, update):
     if handle is not None:
         about = {"id": handle.display_id, "update": bool(update)}
     if forms:
-        sorna_echo.send(forms, *_described(forms, said), [_ABOUT, json.dumps(about)])
+        sorna_echo.send(forms, *_described(forms, said), [_ABOUT, _runner.dumps(about)])
 
 
 def _described(forms, said):
@@ -162,7 +162,7 @@ def clear_output(wait=False):
     if _runner.echoes() and not _runner.forked():
         import sorna_echo
 
-        sorna_echo.send({}, [_ABOUT, json.dumps({"clear": "later" if wait else "now"})])
+        sorna_echo.send({}, [_ABOUT, _runner.dumps({"clear": "later" if wait else "now"})])
 
 
 def html(fragment):
@@ -356,10 +356,10 @@ def _prepared(media_type, data):
 def _dumped(data):
     """JSON of data, which has no NaN and no infinities: in their place there is null, as in browsers."""
     try:
-        return json.dumps(data, allow_nan=False)
+        return _runner.dumps(data, allow_nan=False)
     except ValueError:
         # Or it refers to itself, and this fails as well.
-        return json.dumps(json.loads(json.dumps(data), parse_constant=lambda _: None))
+        return _runner.dumps(json.loads(_runner.dumps(data), parse_constant=lambda _: None))
 
 
 def _is_text(media_type):
@@ -402,7 +402,8 @@ def _show_error(error):
     """Shows the traceback without the frame that has caught the exception."""
     import traceback
 
-    traceback.print_exception(type(error), error, error.__traceback__.tb_next)
+    with _runner.Restored():
+        traceback.print_exception(type(error), error, error.__traceback__.tb_next)
 
 
 def _send_figure(figure):

@@ -1,0 +1,75 @@
+"""Cells run as they do at home: warnings, the last error, what is replaced or too large, and lines that are of IPython."""
+
+import sys
+
+from jupyter_client.manager import start_new_kernel
+
+manager, client = start_new_kernel(kernel_name="sorna-local-python3")
+
+
+def run(code):
+    """The reply, what was written to each stream, and the forms that were shown."""
+    messages = []
+    reply = client.execute_interactive(code, output_hook=messages.append, allow_stdin=False, timeout=60)["content"]
+    texts = {"stdout": "", "stderr": ""}
+    for message in messages:
+        if message["msg_type"] == "stream":
+            texts[message["content"]["name"]] += message["content"]["text"]
+    shown = [m["content"]["data"] for m in messages if m["msg_type"] in ("execute_result", "display_data")]
+    return reply, texts["stdout"], texts["stderr"], shown
+
+
+# A warning is shown by each cell that has it.
+for _ in range(2):
+    assert "UserWarning: again" in run("import warnings\nwarnings.warn('again')")[2]
+
+# The last error is there for `pdb.pm()`.
+run("def f():\n  local = 'there'\n  1 / 0\nf()")
+out = run("import sys\nprint(sys.last_type.__name__, sys.last_value, sys.last_traceback.tb_frame.f_code.co_name)")[1]
+assert out == "ZeroDivisionError division by zero <module>\n", out
+out = run("import io, pdb\nsys.stdin = io.StringIO('p local\\nup\\nup\\nw\\nq\\n')\npdb.pm()\nsys.stdin = sys.__stdin__")[1]
+assert "'there'" in out and "Oldest frame" in out and "python3.py" not in out, out
+run("x = = 1")
+out = run("print(sys.last_type.__name__, sys.last_traceback, getattr(sys, 'last_exc', sys.last_value) is sys.last_value)")[1]
+assert out == "SyntaxError None True\n", out
+
+# A value whose text cannot be made is one error.
+for text in ("5", "1 / 0"):
+    reply, out, err, shown = run("class A:\n  def __repr__(self): return %s\nA()" % text)
+    assert (reply["status"], out, err, shown) == ("error", "", "", []), (reply, out, err, shown)
+    assert reply["traceback"][0].startswith("Traceback"), reply
+    assert reply["ename"] in reply["traceback"][-1] and ("__repr__" in str(reply["traceback"])), reply
+
+# What is not displayed is said.
+for code in ("%s", "display(%s)"):
+    large = "class A:\n  def _repr_html_(self): return 'x' * 16_000_000\n  def _repr_latex_(self): return 'small'\n"
+    reply, out, err, shown = run(large + code % "A()")
+    assert err == "text/html was not displayed: it has 15.3 MiB, and all forms of a display may have 15 MiB.\n", err
+    assert sorted(shown[0]) == ["text/latex", "text/plain"], shown
+# Some characters take more of it than others.
+reply, out, err, shown = run("display({'text/html': '\\1' * 3_000_000}, raw=True)")
+assert reply["status"] == "ok" and "text/html was not displayed: it has 17.2 MiB" in err, (reply, err)
+
+# Lines that set up what is not there are passed over, and others are said to be IPython's.
+for line in ("%load_ext autoreload", "%autoreload 2", "%matplotlib inline", "%config InlineBackend.figure_format = 'svg'"):
+    assert run("%s\n6 * 7" % line)[3] == [{"text/plain": "42"}], line
+for code in ("a = !ls", "a = %pwd", "a, b = !ls", "!ls", "%time 1", "%%time\n1", "  %time 1"):
+    reply = run(code)[0]
+    assert reply["ename"] in ("SyntaxError", "IndentationError") and "are of IPython" in reply["traceback"][-1], (code, reply)
+for code in ("x = ", "a b", "x = 5 % 2 y"):
+    reply = run(code)[0]
+    assert reply["ename"] == "SyntaxError" and "IPython" not in str(reply["traceback"]), (code, reply)
+
+# What is replaced of Python is so for the cells alone.
+names = "print repr len str type isinstance hasattr getattr compile exec eval list dict tuple iter next map int bytes"
+run("import builtins\nfor name in %r.split(): setattr(builtins, name, None)" % names)
+assert run("6 * 7")[3] == [{"text/plain": "42"}]
+reply, out, err, shown = run("def f():\n  1 / 0\nf()")
+assert (reply["ename"], err, len(reply["traceback"]) > 3) == ("ZeroDivisionError", "", True), (reply, err)
+reply = run("x = = 1")[0]
+assert reply["ename"] == "SyntaxError", reply
+reply = run("raise SystemExit('bye')")[0]
+assert (reply["ename"], reply["evalue"]) == ("SystemExit", "bye"), reply
+assert run("builtins.print is None")[3] == [{"text/plain": "True"}]
+client.stop_channels()
+manager.shutdown_kernel()
