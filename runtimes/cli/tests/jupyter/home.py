@@ -60,6 +60,33 @@ for code in ("x = ", "a b", "x = 5 % 2 y"):
     reply = run(code)[0]
     assert reply["ename"] == "SyntaxError" and "IPython" not in str(reply["traceback"]), (code, reply)
 
+# Long collections are shown as in IPython, and so are values with `_repr_pretty_`.
+for code, text in (
+    ("list(range(1000))", str(list(range(1000)))),
+    ("list(range(1001))", "[" + ", ".join(map(str, range(1000))) + ", ...]"),
+    ("{'a': (1,) * 2000}", "{'a': (" + "1, " * 1000 + "...)}"),
+    ("dict.fromkeys(range(1001), 0)", "{" + ", ".join("%d: 0" % it for it in range(1000)) + ", ...}"),
+    ("x = [1, (2,), {3: {4}}, frozenset({5}), [], (), set(), {}]\nx.append(x)\nx", "[1, (2,), {3: {4}}, frozenset({5}), [], (), set(), {}, [...]]"),
+    ("y = {}\ny[1] = y\ny", "{1: {...}}"),
+):
+    for shows in ("%s", "display(%s)"):
+        before, _, last = code.rpartition("\n")
+        assert run(before + "\n" + shows % last)[3] == [{"text/plain": text}], code
+pretty = """class P:
+  def _repr_pretty_(self, p, cycle):
+    with p.group(2, 'P(', ')'):
+      p.text('x,')
+      p.breakable()
+      p.pretty([self] if not cycle else 5)
+      p.begin_group(1, '<')
+      p.end_group(1, '>')
+class Q(P):
+  def __repr__(self): return 'Q'
+"""
+assert run(pretty + "P()")[3] == [{"text/plain": "P(x, [P(x, 5<>)]<>)"}]
+assert run("[Q()]")[3] == [{"text/plain": "[Q]"}]
+assert "RecursionError" not in str(run("deep = []\nfor _ in range(500): deep = [deep]\ndeep"))
+
 # What is replaced of Python is so for the cells alone.
 names = "print repr len str type isinstance hasattr getattr compile exec eval list dict tuple iter next map int bytes"
 run("import builtins\nfor name in %r.split(): setattr(builtins, name, None)" % names)

@@ -56,6 +56,7 @@ _BESIDE = frozenset(
         "sorna_figures",
         "sorna_ipython",
         "sorna_kernel",
+        "sorna_pretty",
         "sorna_relay",
         "sorna_traces",
     )
@@ -591,6 +592,8 @@ class Kernel:
         self.count = 0
         self.aside = 0
         self.has_echoed = False
+        # Whether a notebook shows what snippets display.
+        self.is_notebook = False
         # Whether `input` is what tells where a prompt begins: without notebooks, it is Python's own.
         self.tells_prompts = False
         # Whether the next snippet whose value is wanted does not count.
@@ -975,9 +978,14 @@ def runs_cell():
     return _LINK.echoes and not _LINK.forked and _thread.get_ident() == _MAIN
 
 
+def in_notebook():
+    """Whether a notebook shows the values."""
+    return _KERNEL.is_notebook and echoes()
+
+
 def number(next):
     """Gives this number to the next snippet whose value is wanted, as notebooks count them; 0 for one that does not count."""
-    _KERNEL.has_echoed = True
+    _KERNEL.has_echoed = _KERNEL.is_notebook = True
     _KERNEL.is_uncounted = next == 0
     if next:
         _KERNEL.count = next - 1

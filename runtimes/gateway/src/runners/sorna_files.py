@@ -172,6 +172,11 @@ def echoes():
     return False
 
 
+def in_notebook():
+    """Whether a notebook shows the values: it runs no programs in files."""
+    return False
+
+
 def dumps(value, **how):
     """JSON."""
     import json

@@ -281,6 +281,10 @@ def _plain(value):
         from IPython.lib.pretty import pretty
 
         return pretty(value)
+    if _runner.in_notebook():
+        import sorna_pretty
+
+        return sorna_pretty.text(value)
     return repr(value)
 
 

@@ -63,6 +63,10 @@ impl Runner {
             include_str!("../../runners/sorna_figures.py"),
         ),
         (
+            "sorna_pretty.py",
+            include_str!("../../runners/sorna_pretty.py"),
+        ),
+        (
             "sorna_ipython.py",
             include_str!("../../runners/sorna_ipython.py"),
         ),
