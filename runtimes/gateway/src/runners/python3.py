@@ -66,7 +66,6 @@ _COROUTINE = 0x80
 _MAIN = _thread.get_ident()
 # How a question of the client begins, which is no program.
 _QUESTION = "# sorna: question\n"
-_GONE = object()
 # What this file and those beside it find, whatever the program replaces: functions look into it from their definition on.
 _BUILTINS = __builtins__ = dict(vars(builtins))
 _DIRECTORY = os.path.dirname(__file__) + "/"
@@ -714,24 +713,14 @@ class Kernel:
             "answer": _answer,
             "number": number,
         }
-        # Modules of Python, too, find what was there at the start.
-        now = builtins.__dict__
-        replaced = [(name, now.get(name, _GONE)) for name, it in _BUILTINS.items() if now.get(name, _GONE) is not it]
         try:
-            for name, it in replaced:
-                now[name] = _BUILTINS[name]
-            _EXEC(_COMPILE(code, "<question>", "exec", 0, True), names)
+            with Restored():
+                _EXEC(_COMPILE(code, "<question>", "exec", 0, True), names)
             return 0
         except KeyboardInterrupt:
             return 130
         except BaseException:
             return 1
-        finally:
-            for name, it in replaced:
-                if it is _GONE:
-                    now.pop(name, None)
-                else:
-                    now[name] = it
 
     def evaluate(self, program):
         value = eval(program, self.main.__dict__)
