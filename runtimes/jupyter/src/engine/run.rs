@@ -283,7 +283,8 @@ impl<R: Replies> Worker<R> {
             let content = json!({"name": "stderr", "text": LOST_BEFORE});
             self.publish(request, "stream", content).await;
         }
-        let kernel = kernel.with_echo(!is_silent);
+        // A connection that breaks is not to end it.
+        let kernel = kernel.with_echo(!is_silent).with_persistence(true);
         let mut execution = kernel.execute(code);
         let mut cell = Cell::new(&self.language);
         if self.remote.is_ours() && !is_silent {
