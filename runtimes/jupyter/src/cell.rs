@@ -164,7 +164,8 @@ impl Cell {
     }
 
     /// Whether its interpreter does that.
-    pub(crate) fn tells_prompts(&self) -> bool {
+    #[must_use]
+    pub fn tells_prompts(&self) -> bool {
         self.tells_prompts
     }
 
