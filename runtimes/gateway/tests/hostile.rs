@@ -433,13 +433,13 @@ int main(void) { usleep(300000); return 0; }
 
 #[test]
 fn a_batch_that_is_killed_between_its_steps_ends() {
-    kill_a_batch("sleep 0.4");
+    kill_a_batch("true");
 }
 
 #[test]
 fn a_batch_that_is_killed_before_its_build_was_reported_ends() {
     // The build has ended, and its output has not been read yet.
-    kill_a_batch("sleep 0.4; printf %030000d 0");
+    kill_a_batch("printf %030000d 0");
 }
 
 fn kill_a_batch(build: &str) {
@@ -448,13 +448,16 @@ fn kill_a_batch(build: &str) {
     let kernel = client.create("bash");
     let mark = mark_of(&client, &kernel);
     let (work, _) = client.run(&kernel, "echo -n $HOME").finished();
-    let many = "(sleep 0.6; echo >made; for i in $(seq 40); do sleep 60 & done; wait)";
+    let told = "until [ -e go ]; do sleep 0.05; done";
+    let many =
+        format!("({told}; sleep 0.3; echo >made; for i in $(seq 40); do sleep 60 & done; wait)");
     let batch = sorna_core::Batch::new()
-        .with_build(format!("{many} & {build}"))
+        .with_build(format!("{many} & {told}; {build}"))
         .with_exec("echo exec; cat");
     // The build is still running when this returns. No request follows until all is killed.
     let (start, first) = client.start(&kernel, sorna_core::ExecuteMode::Batch(batch));
     assert_eq!(first.status, ExecutionStatus::Continued);
+    std::fs::write(Path::new(&work).join("go"), "").unwrap();
     let made = Path::new(&work).join("made");
     wait_until("the processes", || made.exists());
     wait_until("their end", || processes_with(&mark) <= 1);
