@@ -110,7 +110,7 @@ fn write_at_once(_: Stream, _: &[u8]) -> io::Result<usize> {
 }
 
 /// Writes lines for a shell to evaluate to standard output, which is closed then, so that a command substitution ends while the
-/// command goes on in the background.
+/// command continues in the background.
 pub(crate) fn announce(lines: &[u8]) -> io::Result<()> {
     write(Stream::Stdout, lines)?;
     if !io::stdout().is_terminal() {

@@ -96,7 +96,7 @@ pub(crate) struct Task<'a> {
     pub(crate) was_ready: bool,
     /// Whether the gateway lets others see what runs in it.
     pub(crate) attaches: bool,
-    /// The time limit of a program that goes on without this command, if no one has asked for it.
+    /// The time limit of a program that keeps running without this command, if the user has not set one.
     pub(crate) left_limit: Option<Duration>,
     /// Whether there is standard input that a detached program does not get.
     pub(crate) has_input: bool,

@@ -58,7 +58,7 @@ impl Files {
         self.number > 0
     }
 
-    /// Whether the user is told of them.
+    /// Whether they are reported to the user.
     pub(super) fn are_shown(self) -> bool {
         self.is_some() && self.are_own
     }
@@ -436,7 +436,7 @@ impl Session<'_> {
                         drain::drain(self.target, &kernel, stopped, output, &mut self.reporter)?;
                     }
                 }
-                // Where others can attach, what was left goes on, and blocks nothing for good.
+                // Where others can attach, what was left keeps running, and does not block the kernel for good.
                 if !self.temporary && self.dialect == Dialect::BackendAi && !self.attaches {
                     let kept = self.target.client.kernel(kernel.clone());
                     if left::free(self.target, &kept, &mut self.reporter) == State::Blocked {

@@ -33,7 +33,7 @@ const LINES: &str = "import os, sys, time\n\
                      \x20   except KeyboardInterrupt: pass\n\
                      sys.exit(7)";
 
-/// Passes bytes on, until connections go dead: then what the gateway sends over them goes nowhere, and no one is told.
+/// Passes bytes on, until connections go dead: then what the gateway sends over them is dropped without an error.
 struct Proxy {
     endpoint: String,
     /// How many connections are dead: the first ones.

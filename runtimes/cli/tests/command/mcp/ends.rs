@@ -22,7 +22,7 @@ fn processes(text: &str) -> usize {
     lines.filter(has).count()
 }
 
-/// Starts something that no other process has in its command line, and that goes on for longer than anything.
+/// Starts something that no other process has in its command line, and that runs for longer than anything else here.
 fn sleeper(client: &mut Client, number: u32) -> String {
     let time = format!("{}.{}{number}", LONG.as_secs(), std::process::id());
     let code = format!("sleep {time} & sleep {time}");

@@ -1,4 +1,4 @@
-//! The protocol: its revisions, what is told of the server, and how it begins.
+//! The protocol: its revisions, what the server says about itself, and how a connection begins.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
