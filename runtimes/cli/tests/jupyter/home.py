@@ -60,12 +60,17 @@ for code in ("x = ", "a b", "x = 5 % 2 y"):
     reply = run(code)[0]
     assert reply["ename"] == "SyntaxError" and "IPython" not in str(reply["traceback"]), (code, reply)
 
-# Long collections are shown as in IPython, and so are values with `_repr_pretty_`.
+# Long collections are shown as in IPython, broken into lines where they do not fit into one, and so are values with `_repr_pretty_`.
 for code, text in (
-    ("list(range(1000))", str(list(range(1000)))),
-    ("list(range(1001))", "[" + ", ".join(map(str, range(1000))) + ", ...]"),
-    ("{'a': (1,) * 2000}", "{'a': (" + "1, " * 1000 + "...)}"),
-    ("dict.fromkeys(range(1001), 0)", "{" + ", ".join("%d: 0" % it for it in range(1000)) + ", ...}"),
+    ("list(range(22))", "[%s]" % ", ".join(map(str, range(22)))),
+    ("list(range(23))", "[%s]" % ",\n ".join(map(str, range(23)))),
+    ("list(range(1001))", "[" + ",\n ".join(map(str, range(1000))) + ",\n ...]"),
+    ("{'a': (1,) * 2000, 'b': 2}", "{'a': (" + "1,\n  " * 1000 + "...),\n 'b': 2}"),
+    ("dict.fromkeys(range(1001), 0)", "{" + ",\n ".join("%d: 0" % it for it in range(1000)) + ",\n ...}"),
+    ("['x' * 60, ['y' * 16]]", "['%s',\n ['%s']]" % ("x" * 60, "y" * 16)),
+    ("class L:\n  def __repr__(self): return 'one\\ntwo'\n[L(), {'a': L()}]", "[one\n two,\n {'a': one\n  two}]"),
+    ("{3, 1, 2}", "{1, 2, 3}"),
+    ("{*'banana', 1} == {1, *'nab'}", "True"),
     ("x = [1, (2,), {3: {4}}, frozenset({5}), [], (), set(), {}]\nx.append(x)\nx", "[1, (2,), {3: {4}}, frozenset({5}), [], (), set(), {}, [...]]"),
     ("y = {}\ny[1] = y\ny", "{1: {...}}"),
 ):
