@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use etcetera::BaseStrategy;
 use sorna_gateway::{GatewayConfig, IsolationLevel, NetworkAccess, RunningGateway};
 
 use crate::boxes;
@@ -220,7 +221,12 @@ fn absolute(places: &[PathBuf]) -> Vec<PathBuf> {
 pub(crate) fn plain() -> GatewayConfig {
     // On their own machine, users stop their programs themselves.
     let unlimited = Duration::from_secs(365 * 24 * 60 * 60);
-    GatewayConfig::new()
+    let config = GatewayConfig::new();
+    let config = match etcetera::choose_base_strategy() {
+        Ok(strategy) => config.with_cache(strategy.cache_dir().join("sorna").join("bytecode")),
+        Err(_) => config,
+    };
+    config
         .with_exec_timeout(unlimited)
         .with_idle_timeout(unlimited)
         .with_unlimited_memory()

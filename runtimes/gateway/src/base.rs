@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::kernel::{Runner, prompts, remove_tree, sweep};
+use crate::kernel::{Bytecode, Runner, prompts, remove_tree, sweep};
 use crate::random;
 use crate::shortage::{forbids_programs, shortage};
 
+/// Where the runners' files lie, below the gateway's directory.
+const RUNNERS: &str = "runners";
 /// How long the watchdog may take to exit.
 const EXIT_TIME: Duration = Duration::from_secs(5);
 /// How often to check whether it has.
@@ -26,6 +28,9 @@ const PAUSE: Duration = Duration::from_micros(200);
 pub(crate) struct Base {
     directory: TempDir,
     mark: String,
+    bytecode: Bytecode,
+    /// Whether each kernel ends with its box.
+    is_boxed: bool,
     watchdog: Option<Watchdog>,
 }
 
@@ -37,11 +42,12 @@ struct Watchdog {
 }
 
 impl Base {
-    /// Makes the directory in `parent`, or the system's place for temporary files.
-    pub(crate) fn create(parent: Option<&Path>) -> io::Result<Self> {
+    /// Makes the directory in `parent`, or the system's place for temporary files. In `cache`, gateways find what earlier ones
+    /// have left for them.
+    pub(crate) fn create(parent: Option<&Path>, cache: Option<&Path>) -> io::Result<Self> {
         let is_usual = parent.is_none();
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
-        let this = Self::create_in(&parent).map_err(|error| {
+        let this = Self::create_in(&parent, cache).map_err(|error| {
             let text = shortage(&error, &parent).unwrap_or_else(|| {
                 let place = parent.display();
                 match is_usual {
@@ -60,30 +66,38 @@ impl Base {
         Ok(this)
     }
 
-    fn create_in(parent: &Path) -> io::Result<Self> {
+    fn create_in(parent: &Path, cache: Option<&Path>) -> io::Result<Self> {
         // Canonical, as in the working directory of processes, by which they are recognized.
         let parent = parent.canonicalize()?;
         let directory = tempfile::Builder::new()
             .prefix("sorna-gateway-")
             .tempdir_in(parent)?;
         let mark = random::mark()?;
-        let this = Self {
+        let runners = directory.path().join(RUNNERS);
+        // Below a directory that is closed to others; kernels may be another user.
+        DirBuilder::new().mode(0o755).create(&runners)?;
+        for (name, content) in Runner::FILES {
+            fs::write(runners.join(name), content)?;
+        }
+        prompts::write(&runners)?;
+        let bytecode = Bytecode::create(&runners, cache)?;
+        Ok(Self {
             directory,
             mark,
+            bytecode,
+            is_boxed: false,
             watchdog: None,
-        };
-        // Below a directory that is closed to others; kernels may be another user.
-        DirBuilder::new().mode(0o755).create(this.runners())?;
-        for (name, content) in Runner::FILES {
-            fs::write(this.runners().join(name), content)?;
-        }
-        prompts::write(&this.runners())?;
-        Ok(this)
+        })
     }
 
     /// Lets other users pass through the directory to what is open to them in it.
     pub(crate) fn open_up(&self) -> io::Result<()> {
         fs::set_permissions(self.directory(), Permissions::from_mode(0o711))
+    }
+
+    /// Says that nothing of a kernel outlives its box, so that no process of the machine has to be looked at.
+    pub(crate) fn has_boxes(&mut self) {
+        self.is_boxed = true;
     }
 
     /// Starts a watchdog, which cleans up if the gateway is killed. `group` is the control group of
@@ -108,7 +122,12 @@ impl Base {
 
     /// Where the runners' files lie.
     pub(crate) fn runners(&self) -> PathBuf {
-        self.directory.path().join("runners")
+        self.directory.path().join(RUNNERS)
+    }
+
+    /// What interpreters have compiled of them.
+    pub(crate) fn bytecode(&self) -> &Bytecode {
+        &self.bytecode
     }
 
     /// The directory of the kernel with this number.
@@ -120,7 +139,9 @@ impl Base {
 impl Drop for Base {
     fn drop(&mut self) {
         let directory = self.directory.path();
-        sweep(&self.mark, Some(directory));
+        if !self.is_boxed {
+            sweep(&self.mark, Some(directory));
+        }
         if let Err(error) = remove_tree(directory) {
             tracing::warn!(%error, "the gateway's directory could not be removed");
         }
@@ -223,7 +244,7 @@ mod tests {
     #[test]
     fn dropping_it_removes_everything() {
         let parent = tempfile::tempdir().unwrap();
-        let mut base = Base::create(Some(parent.path())).unwrap();
+        let mut base = Base::create(Some(parent.path()), None).unwrap();
         base.watch(None);
         assert!(base.runners().join("python3.py").exists());
         drop(base);

@@ -41,6 +41,7 @@ pub struct GatewayConfig {
     tls: Option<crate::TlsIdentity>,
     credentials: Vec<Credentials>,
     directory: Option<PathBuf>,
+    cache: Option<PathBuf>,
     languages: LanguageTable,
     path: Option<OsString>,
     isolation: IsolationLevel,
@@ -87,6 +88,7 @@ impl Default for GatewayConfig {
             tls: None,
             credentials: Vec::new(),
             directory: None,
+            cache: None,
             languages: LanguageTable::built_in(),
             path: None,
             isolation: IsolationLevel::default(),
@@ -199,6 +201,21 @@ impl GatewayConfig {
     pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
+    }
+
+    /// Sets a directory for what the next gateway can use again: bytecode of the code that runs in kernels of python3, which start
+    /// faster with that. It is made if it is missing, and not used if others can write to it. None by default, and then
+    /// the first such kernel of each gateway starts more slowly.
+    #[must_use]
+    pub fn with_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(directory.into());
+        self
+    }
+
+    /// The directory for what the next gateway can use again.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Path> {
+        self.cache.as_deref()
     }
 
     /// Where to make the directory with the kernels' files; `None` for the system's place.

@@ -89,7 +89,8 @@ impl Gateway {
         if credentials.is_empty() {
             credentials.push(random::credentials().map_err(StartError::System)?);
         }
-        let mut base = Base::create(config.directory()).map_err(StartError::Directory)?;
+        let mut base =
+            Base::create(config.directory(), config.cache()).map_err(StartError::Directory)?;
         let rules = Rules {
             cgroup: config.cgroup(),
             level: config.isolation(),
@@ -105,6 +106,9 @@ impl Gateway {
         let confinement = Confinement::new(base.mark(), rules).map_err(StartError::Isolation)?;
         if confinement.user(0).is_some() {
             base.open_up().map_err(StartError::Directory)?;
+        }
+        if confinement.isolation().network.is_some() {
+            base.has_boxes();
         }
         base.watch(confinement.group_directory());
         let (keys, withdrawals) = Keys::new(&credentials);

@@ -44,6 +44,8 @@ pub(crate) enum Frame {
     Done { exit_code: i32 },
     /// Completions.
     Completions { id: u64, found: Vec<String> },
+    /// Bytecode of the runner for kernels that come later: the name of its file on a line, and its content.
+    Bytecode(Vec<u8>),
 }
 
 /// The runner sent something that is not a frame: the program has written to its channel.
@@ -217,6 +219,7 @@ fn parse(letter: u8, content: Vec<u8>) -> Result<Frame, MalformedFrame> {
             let Found { id, found } = json(&content)?;
             Frame::Completions { id, found }
         }
+        b'b' => Frame::Bytecode(content),
         _ => return Err(MalformedFrame),
     })
 }

@@ -10,7 +10,7 @@ use super::channel::Channel;
 use super::exit::ExitKind;
 use super::frame::{Frame, Protocol};
 use super::input::InputFifo;
-use super::language::Query;
+use super::language::{Query, Runner};
 use super::output::OutputPipes;
 use super::process::Process;
 use super::prompts::Adapted;
@@ -48,6 +48,8 @@ pub(crate) struct Interpreter {
     late_at: Option<Instant>,
     mark: String,
     up: bool,
+    /// Whether the gateway keeps the bytecode that it sends before it is up.
+    brings_bytecode: bool,
     /// When to kill it, since it has closed its channel.
     kill_at: Option<Instant>,
     /// Whether the console already shows why it was killed.
@@ -64,6 +66,7 @@ impl Interpreter {
         output: &mut OutputPipes,
         input: &InputFifo,
         mark: String,
+        is_first: bool,
     ) -> io::Result<Option<Self>> {
         let Query::Interpreter(runner) = &setup.installed.language.query else {
             return Ok(None);
@@ -79,6 +82,11 @@ impl Interpreter {
         let fill_in = |words: &[String]| installed.command(words, &setup.home);
         let mut arguments = runner.command(&installed.program, &setup.runners, fill_in);
         arguments.push(input.path().into());
+        // What a client may have had a hand in is not for the kernels of others.
+        let brings_bytecode = *runner == Runner::Python && is_first && setup.environ.0.is_empty();
+        if brings_bytecode {
+            arguments.push(setup.bytecode.extent().word().into());
+        }
         let work = setup.home.work();
         let process = spawn(
             setup,
@@ -102,6 +110,7 @@ impl Interpreter {
             late_at: None,
             mark,
             up: false,
+            brings_bytecode,
             kill_at: None,
             kill_is_reported: false,
             exit: None,
@@ -114,6 +123,11 @@ impl Interpreter {
 
     pub(crate) fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// Whether what it sends as bytecode can only be that.
+    pub(crate) fn brings_bytecode(&self) -> bool {
+        self.brings_bytecode && !self.up
     }
 
     /// Whether the runner has reported that it has started.

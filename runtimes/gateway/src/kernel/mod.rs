@@ -3,6 +3,7 @@
 mod attach;
 mod backlog;
 mod bystanders;
+mod bytecode;
 mod channel;
 mod check;
 mod confine;
@@ -55,6 +56,7 @@ mod unclaimed;
 mod wait;
 mod waits;
 
+pub(crate) use bytecode::Bytecode;
 pub(crate) use confine::{Bounds, BoxProgram, Census, Confinement, Cores, Rules, size};
 pub use confine::{ClosedPlace, Isolation};
 pub(crate) use crowd::Crowd;

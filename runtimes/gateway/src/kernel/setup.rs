@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::bytecode::Bytecode;
 use super::confine::Confined;
 use super::crowd::Crowd;
 use super::home::Home;
@@ -43,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) process_table: Arc<Mutex<ProcessTable>>,
     /// The directory with the runners' files.
     pub(crate) runners: PathBuf,
+    pub(crate) bytecode: Bytecode,
     /// Environment variables that the client asked for.
     pub(crate) environ: Environ,
     /// The most console text in one response, in bytes.

@@ -392,6 +392,7 @@ impl Kernels {
             launcher: Arc::clone(&self.launcher),
             process_table: Arc::clone(&self.process_table),
             runners,
+            bytecode: self.base.bytecode().clone(),
             environ: wanted.environ.clone(),
             console_limit: self.console_limit,
             confined,

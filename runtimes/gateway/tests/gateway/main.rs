@@ -9,6 +9,7 @@ mod api;
 mod backend_ai;
 mod bash;
 mod between;
+mod bytecode;
 mod bytes;
 mod c;
 #[path = "../common/mod.rs"]

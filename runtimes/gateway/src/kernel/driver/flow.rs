@@ -105,6 +105,19 @@ impl Driver {
         state.count_output();
     }
 
+    fn keep_bytecode(&self, sent: Vec<u8>) {
+        let interpreter = self.interpreter.as_ref();
+        if !interpreter.is_some_and(Interpreter::brings_bytecode) {
+            return;
+        }
+        let bytecode = self.setup.bytecode.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = bytecode.keep(&sent) {
+                tracing::debug!(%error, "the bytecode of the runner is not kept");
+            }
+        });
+    }
+
     pub(super) fn handle(&mut self, frame: Frame) {
         match frame {
             Frame::Ready => {
@@ -155,6 +168,7 @@ impl Driver {
                     });
                 }
             }
+            Frame::Bytecode(sent) => self.keep_bytecode(sent),
             Frame::Completions { id, found } => {
                 if let Some(at) = self.completions.iter().position(|(of, _)| *of == id) {
                     let _ = self.completions.swap_remove(at).1.send(found);

@@ -127,8 +127,10 @@ impl Driver {
     /// Starts the interpreter, if this language has one, and reports if that fails.
     fn start_interpreter(&mut self) {
         self.bystanders = None;
+        let is_first = self.next_process == 0;
         let mark = self.mark();
-        let started = Interpreter::start(&self.setup, &mut self.output, &self.input, mark);
+        let started =
+            Interpreter::start(&self.setup, &mut self.output, &self.input, mark, is_first);
         let report = match started {
             // The runner reports when it has started.
             Ok(Some(interpreter)) => {

@@ -48,6 +48,10 @@ pub(crate) enum Runner {
 impl Runner {
     /// Files that the runners need, and their contents.
     pub(crate) const FILES: &[(&str, &str)] = &[
+        (
+            "sorna_start.py",
+            include_str!("../../runners/sorna_start.py"),
+        ),
         ("python3.py", include_str!("../../runners/python3.py")),
         (
             "sorna_await.py",
@@ -130,7 +134,7 @@ impl Runner {
     ) -> Arguments {
         let (prefix, options, file): (&[&str], &[&str], &str) = match self {
             // Ignores the environment and the user's site directory.
-            Self::Python => (&[], &["-I"], "python3.py"),
+            Self::Python => (&[], &["-I"], "sorna_start.py"),
             Self::Bash => (
                 &[],
                 &[

@@ -9,6 +9,7 @@ use sorna_core::{
 };
 
 use super::client::{Client, PATIENCE, gateway, gateway_with, text};
+use crate::common::wait_until;
 
 #[test]
 fn a_session_is_reached_by_name_and_by_id() {
@@ -277,6 +278,24 @@ fn what_this_gateway_does_not_have_is_refused() {
         assert!(problem["msg"].as_str().unwrap().contains(part), "{problem}");
     }
     assert_eq!(gateway.stats().kernels_created, 0);
+}
+
+#[test]
+fn what_a_kernel_compiles_in_an_environment_of_its_client_is_for_no_other() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let code = "import os, sys; runner = sys.modules['_sorna_runner']; \
+        print(runner._HAS_COMPILED, os.listdir(os.path.dirname(runner.__file__) + '/__pycache__'))";
+    for (name, environ) in [("given", json!({"A": "1"})), ("usual", json!({}))] {
+        let body = json!({"name": name, "image": "python3", "config": {"environ": environ}});
+        let (status, body) = client.json("POST", "/session", &body);
+        assert_eq!(status, 201, "{body}");
+        let has_none = || text(&client.run(name, code), "stdout") == "True []\n";
+        match name {
+            "given" => assert!(has_none()),
+            _ => wait_until("it is kept", || !has_none()),
+        }
+    }
 }
 
 #[test]
