@@ -27,6 +27,7 @@ mod globals;
 mod harmless;
 mod held;
 mod image;
+mod installing;
 mod isolation;
 mod json;
 #[cfg(feature = "jupyter")]

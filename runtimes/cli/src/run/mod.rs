@@ -37,6 +37,7 @@ use sorna::protocol::Execute;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::installing;
 use crate::json::{self, Event};
 use crate::local::Isolated;
 use crate::pending::PendingLine;
@@ -69,7 +70,11 @@ pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure
         return Ok(Exit::SUCCESS);
     }
     if !arguments.json {
-        return begin(&arguments, globals);
+        let exit = begin(&arguments, globals)?;
+        if arguments.local.local && !arguments.quiet && exit == Exit::SUCCESS {
+            installing::hint(&mut Reporter::new(false));
+        }
+        return Ok(exit);
     }
     json::turn_on();
     // A failure before the run begins is an event, too.

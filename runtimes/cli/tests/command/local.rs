@@ -193,6 +193,40 @@ fn a_terminal_tells_at_its_end_that_there_was_no_network() {
 }
 
 #[test]
+fn who_has_just_built_the_command_is_told_once_how_to_install_it() {
+    const HINT: &str = "cargo install --locked --path runtimes/cli";
+    let directory = here();
+    let built = directory.path().join("release");
+    std::fs::create_dir_all(built.join(".fingerprint")).expect("a directory");
+    let path = built.join("sorna");
+    std::fs::copy(cargo_bin!("sorna"), &path).expect("a copy");
+    let run = |options: &[&str]| {
+        let arguments = [
+            &["run", "--local"],
+            options,
+            &["bash", "-c", "echo the-''end"],
+        ]
+        .concat();
+        let command = pty_process::blocking::Command::new(&path).args(arguments);
+        let mut terminal = Terminal::of(command, directory.path(), None, 200, &[]);
+        let screen = screen(&terminal.rest());
+        assert!(screen.contains("the-end"), "{screen}");
+        screen.contains(HINT)
+    };
+    assert!(!run(&["-q"]), "it is no failure");
+    assert!(run(&[]));
+    assert!(!run(&[]), "it is said once");
+    // Programs do not need it.
+    let mut command = program(&path, directory.path());
+    command.env("XDG_STATE_HOME", directory.path().join("another"));
+    let output = command
+        .args(["run", "--local", "bash", "-c", "echo the-end"])
+        .output();
+    let output = output.expect("it runs");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains(HINT));
+}
+
+#[test]
 fn files_are_opened_to_programs_by_options() {
     let directory = here();
     write(

@@ -20,6 +20,9 @@ use snapbox::cmd::{OutputAssert, cargo_bin};
 use snapbox::{Assert, RedactedValue, Redactions};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
+/// Where all of them keep what later ones can use again.
+pub(crate) const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+
 /// The longest that a test waits for anything. Only a test that fails waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -71,6 +74,7 @@ pub(crate) fn program(path: &Path, directory: &Path) -> Command {
         .env("LANG", "C.UTF-8")
         .env("XDG_CONFIG_HOME", directory.join(".config"))
         .env("XDG_STATE_HOME", directory.join(".state"))
+        .env("XDG_CACHE_HOME", CACHE)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

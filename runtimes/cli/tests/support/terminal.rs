@@ -13,7 +13,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use snapbox::cmd::cargo_bin;
 use sorna_gateway::RunningGateway;
 
-use super::{PATIENCE, wait};
+use super::{CACHE, PATIENCE, wait};
 
 pub(crate) struct Terminal {
     pub(crate) pty: Pty,
@@ -79,7 +79,8 @@ impl Terminal {
             .env("LANG", "C.UTF-8")
             .env("TERM", "xterm-256color")
             .env("TMPDIR", directory)
-            .env("XDG_STATE_HOME", directory.join(".state"));
+            .env("XDG_STATE_HOME", directory.join(".state"))
+            .env("XDG_CACHE_HOME", CACHE);
         if let Some(gateway) = gateway {
             command = command
                 .env("SORNA_ENDPOINT", gateway.endpoint())
@@ -116,6 +117,7 @@ impl Terminal {
             .env("CI", "1")
             .env("TMPDIR", directory)
             .env("XDG_STATE_HOME", directory.join(".state"))
+            .env("XDG_CACHE_HOME", CACHE)
             .env(format!("{prefix}_ENDPOINT"), gateway.endpoint())
             .env(format!("{prefix}_ACCESS_KEY"), gateway.access_key())
             .env(format!("{prefix}_SECRET_KEY"), gateway.secret_key());
