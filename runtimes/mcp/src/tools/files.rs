@@ -107,15 +107,7 @@ pub(super) async fn read_file(
     arguments: ReadFile,
     client: &ClientId,
 ) -> Result<Answer, Failure> {
-    let path = match below(&arguments.path) {
-        "" => ".",
-        path => path,
-    };
-    if path.starts_with('/') || leaves(path) {
-        return Err(Failure::new(format!(
-            "The files cannot be listed: {path:?} is not in the work directory, and paths are below that. run_code sees other directories."
-        )));
-    }
+    let path = inside(&arguments.path, "The file cannot be read")?;
     let session = sessions
         .of_files(client, arguments.session.as_deref(), false)
         .await?;
@@ -197,15 +189,7 @@ pub(super) async fn list_files(
     client: &ClientId,
 ) -> Result<Answer, Failure> {
     let given = arguments.path.as_deref().unwrap_or(".");
-    let path = match below(given) {
-        "" => ".",
-        path => path,
-    };
-    if path.starts_with('/') || leaves(path) {
-        return Err(Failure::new(format!(
-            "The files cannot be listed: {path:?} is not in the work directory, and paths are below that. run_code sees other directories."
-        )));
-    }
+    let path = inside(given, "The files cannot be listed")?;
     let session = sessions
         .of_files(client, arguments.session.as_deref(), false)
         .await?;
@@ -290,6 +274,17 @@ fn below(path: &str) -> &str {
     match path.trim_start_matches("./") {
         "." => "",
         path => path,
+    }
+}
+
+/// The same for what is read, where the work directory itself is `.`. If it is elsewhere, the error begins with `failed`.
+fn inside<'p>(given: &'p str, failed: &str) -> Result<&'p str, Failure> {
+    match below(given) {
+        "" => Ok("."),
+        path if path.starts_with('/') || leaves(path) => Err(Failure::new(format!(
+            "{failed}: {path:?} is not in the work directory, and paths are below that. run_code sees other directories."
+        ))),
+        path => Ok(path),
     }
 }
 

@@ -77,6 +77,19 @@ fn bytes_and_images_are_files_too() {
         let words = "is a directory: list_files";
         assert!(called.error().contains(words), "{}", called.error());
     }
+    for (tool, begin) in [
+        (
+            "read_file",
+            "The file cannot be read: \"/etc\" is not in the work directory",
+        ),
+        (
+            "list_files",
+            "The files cannot be listed: \"/etc\" is not in the work directory",
+        ),
+    ] {
+        let called = client.call(tool, json!({"path": "/etc"}));
+        assert!(called.error().starts_with(begin), "{}", called.error());
+    }
     // The smallest PNG.
     let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
     client.call(
