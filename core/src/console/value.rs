@@ -32,7 +32,8 @@ impl<'a> ValueForms<'a> {
     /// of the forms: JSON, an object. `id` is a name for what is shown; with `update`, it changes what was shown by that name.
     /// With `clear`, there is no other form, and what the program has shown so far is to vanish: `"now"`, or `"later"`, as soon
     /// as there is something else to show. With `error`, an object that has a `name` and a `value`, there is no other form, either:
-    /// that is the exception which has just ended the program, and whose traceback is the last of its text.
+    /// that is the exception which has just ended the program. Its `traceback` is text, too, or else the last that the program has
+    /// printed. With `raw`, a client is to add no form of its own.
     pub const DISPLAY: &'static str = "application/vnd.sorna.display+json";
 
     /// The media type of what is said of the forms, as one of the last of them: JSON, an object that has an object for each media

@@ -8,6 +8,9 @@ use sorna_core::Media;
 /// The media type of plain text, which every bundle should have: some clients show nothing else.
 pub const TEXT: &str = "text/plain";
 
+/// A parameter of a media type: the form is JSON, whatever the type is.
+const AS_JSON: &str = "; form=json";
+
 /// A bundle of these forms. Without a form that is text, one says what the others are. Forms whose JSON cannot be read are left
 /// out.
 #[must_use]
@@ -29,6 +32,18 @@ pub fn bundle<'m>(forms: impl IntoIterator<Item = &'m Media<'m>>) -> Map<String,
     bundle
 }
 
+/// A bundle of these forms, and nothing besides.
+#[must_use]
+pub fn raw<'m>(forms: impl IntoIterator<Item = &'m Media<'m>>) -> Map<String, Value> {
+    let forms = forms.into_iter();
+    forms
+        .filter_map(|form| {
+            let media_type = plain(form.media_type());
+            Some((media_type.to_owned(), content(media_type, form)?))
+        })
+        .collect()
+}
+
 /// The type without white space and parameters.
 fn plain(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
@@ -36,7 +51,7 @@ fn plain(media_type: &str) -> &str {
 
 /// Text and XML as text, JSON as a value, the rest in Base64.
 fn content(media_type: &str, form: &Media<'_>) -> Option<Value> {
-    if is_json(media_type) {
+    if is_json(media_type) || form.media_type().ends_with(AS_JSON) {
         return serde_json::from_slice(&form.bytes()?).ok();
     }
     let text = match form.bytes() {
@@ -104,13 +119,16 @@ mod tests {
                 "data:application/javascript;base64,YWxlcnQoKQ==",
             ),
             ("image/jpeg; q=1", "data:image/jpeg,abc"),
+            ("application/x-own; form=json", "{\"c\": 3}"),
+            ("application/vnd.own+json; form=json", "\"text\""),
         ]);
         assert_eq!(
             all,
             json!({
                 "text/plain": "x", "image/png": "iVBORw==", "image/svg+xml": "<svg/>", "text/html": "data: is text",
                 "application/json": {"a": 1}, "application/vnd.vega.v5+json": {"b": [2]},
-                "application/javascript": "alert()", "image/jpeg": "YWJj",
+                "application/javascript": "alert()", "image/jpeg": "YWJj", "application/x-own": {"c": 3},
+                "application/vnd.own+json": "text",
             })
         );
     }
@@ -123,6 +141,8 @@ mod tests {
             json!({"image/png": "iVBORw==", "text/plain": "<image/png>"})
         );
         assert_eq!(of(&[]), json!({}));
+        let forms = [Media::new("text/html", "<b>")];
+        assert_eq!(Value::Object(raw(&forms)), json!({"text/html": "<b>"}));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sorna_core::machine::ExecutionEvent;
 use sorna_core::{Console, ExecutionResult, Media, Record, ValueForms};
 
-use crate::bundle::{TEXT, bundle};
+use crate::bundle::{TEXT, bundle, raw};
 use crate::language::Language;
 use crate::traceback::{Failure, Family, Found, begins_within, telling};
 use ended::{LOST, killed, limited};
@@ -124,6 +124,8 @@ pub struct Cell {
     telling: String,
     /// The exception that has ended it, as the interpreter itself has told.
     told: Option<Failure>,
+    /// Its traceback, if that was told, too.
+    told_trace: Option<Vec<String>>,
     /// How much of the held text was written before that was told, in bytes.
     told_at: usize,
     is_interrupted: bool,
@@ -147,6 +149,7 @@ impl Cell {
             has_shown: None,
             telling: String::new(),
             told: None,
+            told_trace: None,
             told_at: 0,
             is_interrupted: false,
             leaves: false,
@@ -215,6 +218,9 @@ impl Cell {
                         let about = serde_json::from_str(about).unwrap_or_default();
                         if let Some(error) = told(&about) {
                             self.told = Some(error);
+                            let trace = about["error"]["traceback"].as_str();
+                            self.told_trace =
+                                trace.map(|it| it.lines().map(str::to_owned).collect());
                             self.told_at = self.held.len();
                             continue;
                         }
@@ -421,9 +427,10 @@ impl Cell {
 }
 
 impl Cell {
-    /// The end by an exception of which the interpreter has told: its traceback is the last thing that was written before.
+    /// The end by an exception of which the interpreter has told: its traceback is the last thing that was written before, if it is
+    /// not told as well.
     fn end_as_told(
-        &self,
+        &mut self,
         mut end: End,
         held: &str,
         mut failure: Failure,
@@ -431,7 +438,11 @@ impl Cell {
     ) -> End {
         let split = held.split_at_checked(self.told_at);
         let (before, after) = split.unwrap_or((held, ""));
+        let trace = self.told_trace.take();
+        let is_told = trace.is_some();
+        failure.traceback = trace.unwrap_or(failure.traceback);
         let start = match self.family.find(before) {
+            _ if is_told => before.len(),
             Some(found) if found.failure.name == failure.name => {
                 failure.traceback = before[found.start..].lines().map(str::to_owned).collect();
                 found.start
@@ -483,7 +494,10 @@ fn displayed(value: &ValueForms<'_>, about: &Value) -> Output {
             is_later: when == "later",
         };
     }
-    let (data, metadata) = parts(value);
+    let (mut data, metadata) = parts(value);
+    if about["raw"] == Value::Bool(true) {
+        data = raw(value.forms().iter().filter(is_form));
+    }
     Output::Display {
         data,
         metadata,
@@ -492,14 +506,16 @@ fn displayed(value: &ValueForms<'_>, about: &Value) -> Output {
     }
 }
 
+/// Whether it is a form, and not what is said of them.
+fn is_form(form: &&Media<'_>) -> bool {
+    !matches!(
+        form.media_type(),
+        ValueForms::DISPLAY | ValueForms::METADATA
+    )
+}
+
 /// The forms of a value, and what is said of them.
 fn parts(value: &ValueForms<'_>) -> (Map<String, Value>, Map<String, Value>) {
-    let is_form = |form: &&Media<'_>| {
-        !matches!(
-            form.media_type(),
-            ValueForms::DISPLAY | ValueForms::METADATA
-        )
-    };
     let metadata = value.metadata().map(serde_json::from_str);
     let metadata = metadata.and_then(Result::ok).unwrap_or_default();
     (bundle(value.forms().iter().filter(is_form)), metadata)

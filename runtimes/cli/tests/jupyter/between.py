@@ -37,15 +37,21 @@ class Client:
         """Runs a cell to its end. Its ID, and the reply."""
         cell = self.client.execute(code, **options)
         self.until(lambda: cell in self.idle)
-        reply = self.client.get_shell_msg(timeout=TIMEOUT)
-        assert reply["parent_header"]["msg_id"] == cell, reply
-        return cell, reply["content"]
+        return cell, self.reply_to(cell)["content"]
+
+    def reply_to(self, number):
+        """The reply to a request. That to what clients ask until a kernel is ready may come before."""
+        while True:
+            reply = self.client.get_shell_msg(timeout=TIMEOUT)
+            if reply["parent_header"]["msg_id"] == number:
+                return reply
+            assert reply["msg_type"] == "kernel_info_reply", reply
 
     def ask(self, kind, **content):
         message = self.client.session.msg(kind, content)
         self.client.shell_channel.send(message)
         self.until(lambda: message["header"]["msg_id"] in self.idle)
-        reply = self.client.get_shell_msg(timeout=TIMEOUT)
+        reply = self.reply_to(message["header"]["msg_id"])
         assert reply["parent_header"]["msg_id"] == message["header"]["msg_id"], reply
         return reply["content"]
 

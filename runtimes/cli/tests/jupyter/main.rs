@@ -281,6 +281,20 @@ fn cells_run_as_at_home() {
     }
 }
 
+#[test]
+fn displays_are_those_of_ipykernel() {
+    if let Some(lab) = Lab::with(&["python3"]) {
+        // The Python that has matplotlib and IPython.
+        let prefix = lab.python.parent().and_then(Path::parent);
+        let mut install = lab.prepared(sorna(lab.path()));
+        install.args(["jupyter", "install", "--local", "python3", "--venv"]);
+        let output = install.arg(prefix.expect("a prefix")).output();
+        let output = output.expect("sorna runs");
+        assert!(output.status.success(), "{output:?}");
+        lab.script(include_str!("displays.py"));
+    }
+}
+
 /// A console of Jupyter, at its first prompt.
 fn console(lab: &Lab) -> Terminal {
     let path = lab.python.with_file_name("jupyter-console");

@@ -688,14 +688,18 @@ class Kernel:
         except BaseException as error:
             status = 130 if isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
-            self.report(error, keeps=not is_last)
+            if echoes and "sorna_figures" in sys.modules:
+                _quietly(sorna_echo.show_figures)
+            text = self.report(error, keeps=not is_last)
             if echoes:
-                _quietly(lambda: _tell(error))
+                _quietly(lambda: _tell(error, text))
         if is_last and "sorna_await" in sys.modules:
             try:
                 sys.modules["sorna_await"].end()
             except BaseException as error:
-                self.report(error)
+                text = self.report(error)
+                if text is not None:
+                    _quietly(lambda: sys.stderr.write(text))
         if os.getpid() != self.process:
             # A forked child that reached the end of the snippet must not act as the kernel. At the end of the last
             # one it ends as a program does.
@@ -756,7 +760,7 @@ class Kernel:
 
     def report(self, error, keeps=False):
         """Shows the traceback without the runner's own frames, and those of a loop that it has called. Keeps it for `pdb.pm()`, if
-        wanted."""
+        wanted. In notebooks, returns it as text instead: it is not to be torn apart by what others print meanwhile."""
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_DIRECTORY):
             trace = trace.tb_next
@@ -770,7 +774,7 @@ class Kernel:
             if sys.version_info >= (3, 12):
                 sys.last_exc = error.with_traceback(trace)
         with Restored():
-            self.show_error(error, trace)
+            return self.show_error(error, trace)
 
     def show_error(self, error, trace):
         import traceback
@@ -783,6 +787,8 @@ class Kernel:
                 if trace is None and self.link.echoes and not isinstance(error, SyntaxError):
                     # Of the compiler, which has run out of something. Notebooks look for the beginning of an error.
                     print("Traceback (most recent call last):", file=sys.stderr)
+                elif in_notebook() and not self.link.forked:
+                    return "".join(traceback.format_exception(type(error), error, trace))
                 traceback.print_exception(type(error), error, trace)
             else:
                 hook(type(error), error, trace)
@@ -1032,10 +1038,15 @@ def _exit_status(code):
     return 1
 
 
-def _tell(error):
-    import sorna_echo
+def _tell(error, text=None):
+    try:
+        import sorna_echo
 
-    sorna_echo.tell(error)
+        sorna_echo.tell(error, text)
+    except BaseException:
+        if text is not None:
+            sys.stderr.write(text)
+        raise
 
 
 def _null(name, code):
@@ -1070,6 +1081,18 @@ def _adopt_ipython(module):
     import sorna_ipython
 
     sorna_ipython.adopt(module)
+
+
+def _adopt_capture(module):
+    import sorna_ipython
+
+    sorna_ipython.adopt_capture(module)
+
+
+def _adopt_inline(module):
+    import sorna_ipython
+
+    sorna_ipython.adopt_inline(module)
 
 
 def _adopt_matplotlib(matplotlib):
@@ -1195,11 +1218,13 @@ def serve():
     followed = {
         "IPython.core.display": _adopt_ipython,
         "IPython.core.display_functions": _adopt_ipython,
+        "IPython.utils.capture": _adopt_capture,
         "asyncio": _adopt_asyncio,
         "getpass": lambda getpass: _hide_password(link, getpass),
         "inspect": _adopt_inspect,
         "linecache": kernel.show_sources,
         "matplotlib": _adopt_matplotlib,
+        "matplotlib_inline.backend_inline": _adopt_inline,
         "threading": _adopt_threading,
         "traceback": _adopt_traceback,
         "warnings": _adopt_warnings,

@@ -37,6 +37,24 @@ def _adopt():
         return original(coro, **how)
 
     asyncio.create_task = asyncio.tasks.create_task = create_task
+
+    # What asks for the loop in a cell that awaits nothing, such as a session of a client, runs in it later. `asyncio.run` still works.
+    running, current = asyncio.get_running_loop, asyncio.current_task
+
+    @functools.wraps(running)
+    def get_running_loop():
+        if asyncio._get_running_loop() is None and _runner.runs_cell():
+            return _open()
+        return running()
+
+    @functools.wraps(current)
+    def current_task(loop=None):
+        if loop is None and asyncio._get_running_loop() is None and _runner.runs_cell():
+            return None
+        return current(loop)
+
+    asyncio.get_running_loop = asyncio.events.get_running_loop = get_running_loop
+    asyncio.current_task = asyncio.tasks.current_task = current_task
     if _runner.runs_cell():
         # For `asyncio.ensure_future` and `asyncio.get_event_loop`.
         _open()
@@ -60,11 +78,11 @@ def run(coroutine):
             raise
         task.cancel()
         try:
-            _loop.run_until_complete(task)
+            # It may handle that, and go on.
+            return _loop.run_until_complete(task)
         except asyncio.CancelledError as cancelled:
             # This one tells where the snippet was.
             raise error.with_traceback(cancelled.__traceback__) from None
-        raise error
 
 
 def go_on(fd):

@@ -87,7 +87,8 @@ def send(forms, *more):
     size = 0
     for media_type, data in forms.items():
         if media_type == "text/plain":
-            data = _cut(data)
+            # Other forms, such as a table, are to find room, too.
+            data = _cut(data, _LARGE if len(forms) == 1 else _LARGE // 3)
         own = _size(data)
         if size + own > _LARGE:
             _tell_dropped(media_type, own)
@@ -124,8 +125,9 @@ def tell_leaving(error):
         send({}, [sorna_kernel._ABOUT, _LEAVE])
 
 
-def tell(error):
-    """Says which exception has ended the snippet, for notebooks: what was printed of it may be anything."""
+def tell(error, text=None):
+    """Says which exception has ended the snippet, for notebooks: what was printed of it may be anything. `text` is its traceback, if
+    that was not printed."""
     if _runner.forked():
         return
     import sorna_kernel
@@ -139,25 +141,26 @@ def tell(error):
         value = str(value)
     except Exception:
         value = "<exception str() failed>"
-    said = {"name": type(error).__name__, "value": _cut(value)}
+    said = {"name": type(error).__name__, "value": _cut(value, _LARGE // 4)}
+    if text is not None:
+        said["traceback"] = _cut(text, _LARGE // 2)
     send({}, [sorna_kernel._ABOUT, _runner.dumps({"error": said})])
-
-
-# The most characters of text that are shown.
-_LONG = 1024 * 1024
-
-
-def _cut(text):
-    left_out = len(text) - _LONG
-    if left_out <= 0:
-        return text
-    half = _LONG // 2
-    return "%s\n... %d characters are left out here ...\n%s" % (text[:half], left_out, text[-half:])
 
 
 _MIB = 1024 * 1024
 # The most that the forms of a value may have, in bytes: a record has room for a little more.
 _LARGE = 15 * _MIB
+# How many characters are shown of text for which there is no room.
+_LONG = _MIB
+
+
+def _cut(text, room=_LARGE):
+    left_out = len(text) - _LONG
+    if left_out <= 0 or _size(text) <= room:
+        return text
+    half = _LONG // 2
+    return "%s\n... %d characters are left out here ...\n%s" % (text[:half], left_out, text[-half:])
+
 
 
 def _size(data):

@@ -49,6 +49,47 @@ def adopt(module):
     module.publish_display_data = publish_display_data
 
 
+def adopt_capture(module):
+    """Has `capture_output` capture what the kernel displays."""
+    kind = module.capture_output
+    own_enter, own_exit = kind.__enter__, kind.__exit__
+
+    @functools.wraps(own_enter)
+    def enter(self):
+        wants = self.display and not _has_shell()
+        captured = own_enter(self)
+        if wants:
+            captured._outputs = self._sorna_outputs = []
+            sorna_kernel._captured.append(captured._outputs)
+        return captured
+
+    @functools.wraps(own_exit)
+    def exit(self, *error):
+        outputs = self.__dict__.pop("_sorna_outputs", None)
+        sorna_kernel._captured[:] = [it for it in sorna_kernel._captured if it is not outputs]
+        return own_exit(self, *error)
+
+    kind.__enter__, kind.__exit__ = enter, exit
+
+
+def adopt_inline(module):
+    """Has `set_matplotlib_formats` set the format of the kernel's figures."""
+    own = module.set_matplotlib_formats
+
+    @functools.wraps(own)
+    def set_matplotlib_formats(*formats, **how):
+        names = [it for it in formats if it in sorna_kernel._FIGURES]
+        if _has_shell() or not names:
+            return own(*formats, **how)
+        sorna_kernel.figure_format(names[0])
+
+    module.set_matplotlib_formats = set_matplotlib_formats
+
+
 def _has_shell():
-    shells = sys.modules.get("IPython.core.interactiveshell")
-    return shells is not None and shells.InteractiveShell.initialized()
+    """Whether the program runs a shell of IPython on its terminal. One that a library has made only to configure it shows nothing."""
+    shells = sys.modules.get("IPython.terminal.interactiveshell")
+    shell = sys.modules.get("IPython.core.interactiveshell")
+    if shells is None or shell is None or not shell.InteractiveShell.initialized():
+        return False
+    return isinstance(shell.InteractiveShell._instance, shells.TerminalInteractiveShell)

@@ -46,12 +46,21 @@ _FORMS = {
     "application/javascript": "_repr_javascript_",
     "application/pdf": "_repr_pdf_",
 }
+# The names of the format of figures, its media type, and how much larger than usual they are drawn.
+_FIGURES = {
+    "png": ("png", "image/png", 1),
+    "retina": ("png", "image/png", 2),
+    "png2x": ("png", "image/png", 2),
+    "svg": ("svg", "image/svg+xml", 1),
+}
 _figure_format = "png"
 _log_handler = None
 
 
 # The media type of what is said of forms that are a display, and not the value of an expression.
 _ABOUT = "application/vnd.sorna.display+json"
+# Added to the media type of forms that are JSON, whatever that type is.
+_AS_JSON = "; form=json"
 # That of what is said of the forms themselves.
 _METADATA = "application/vnd.sorna.metadata+json"
 
@@ -132,26 +141,52 @@ def _send_display(value, include, exclude, metadata, handle, update):
 
     forms = {}
     said = {}
-    text = _guarded(_plain, value)
+    is_raw = type(value) is _Raw
+    text = None if is_raw else _guarded(_plain, value)
     if text is not None:
         forms["text/plain"] = text
     forms.update(_all_forms(value, said))
     said.update(metadata or {})
-    for media_type in list(forms):
+    for form in list(forms):
+        media_type = form.partition(_AS_JSON)[0]
         if include and media_type not in include or exclude and media_type in exclude:
-            del forms[media_type]
+            del forms[form]
     about = {}
     if handle is not None:
         about = {"id": handle.display_id, "update": bool(update)}
-    if forms:
+    if is_raw:
+        # Nothing is to be added to it.
+        about["raw"] = True
+    if _captured:
+        _captured[-1].append(_as_captured(forms, said, about))
+    elif forms:
         sorna_echo.send(forms, *_described(forms, said), [_ABOUT, _runner.dumps(about)])
 
 
 def _described(forms, said):
     """What is said of forms, as another one of them; nothing in most cases."""
-    said = {media_type: it for media_type, it in said.items() if media_type in forms and it}
+    # What is not of a media type is said of all.
+    said = {name: it for name, it in said.items() if "/" not in name or name in forms and it}
     text = _guarded(_dumped, said) if said else None
     return [] if text is None else [[_METADATA, text]]
+
+
+# Where displays go instead, the last one first: see `sorna_ipython`.
+_captured = []
+
+
+def _as_captured(forms, said, about):
+    """A display as IPython keeps it."""
+    data = {}
+    for form, content in forms.items():
+        media_type, is_json, _ = form.partition(_AS_JSON)
+        if content.startswith("data:") and not _is_text(media_type):
+            content = content.partition(";base64,")[2]
+        elif is_json or media_type.endswith("json"):
+            content = json.loads(content)
+        data[media_type] = content
+    transient = {"display_id": about["id"]} if "id" in about else {}
+    return {"data": data, "metadata": said, "transient": transient, "update": about.get("update", False)}
 
 
 def clear_output(wait=False):
@@ -199,10 +234,11 @@ def _encoded(media_type, data):
 
 
 def figure_format(name):
-    """Sets the format in which matplotlib's figures are sent: "png", the default, or "svg"."""
+    """Sets the format in which matplotlib's figures are sent: "png", the default, "svg", or "retina", a PNG with twice as many
+    pixels each way."""
     global _figure_format
-    if name not in ("png", "svg"):
-        raise ValueError("a figure can be sent as 'png' or 'svg', not as %r" % (name,))
+    if name not in _FIGURES:
+        raise ValueError("a figure can be sent as 'png', 'retina' or 'svg', not as %r" % (name,))
     _figure_format = name
 
 
@@ -292,7 +328,7 @@ def _form(value, include=None, exclude=None):
     """Returns a function that sends the richest form of a value; None if it has only its `repr`."""
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
-        return lambda: _send_figure(value)
+        return lambda: media(*_drawn(value, {}))
     bundle = _bundle(value, {})
     plain = bundle.pop("text/plain", None)
     for media_type, data in _rich_forms(value, bundle, {}):
@@ -308,11 +344,18 @@ def _all_forms(value, said):
     """All forms of a value but its `repr`: for each media type its content, as records have it. Notes what is said of them."""
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
-        media_type, data = _drawn(value)
+        if _runner.in_notebook() and not value.axes and not value.lines:
+            return {}
+        media_type, data = _drawn(value, said)
         return {media_type: _encoded(media_type, data)}
     bundle = _bundle(value, said)
     plain = bundle.pop("text/plain", None)
     forms = {} if plain is None else {"text/plain": str(plain)}
+    if _runner.in_notebook():
+        for media_type in [it for it in bundle if _is_as_it_is(it, bundle[it])]:
+            content = _guarded(_dumped, bundle.pop(media_type))
+            if content is not None:
+                forms[media_type + _AS_JSON] = content
     for media_type, data in _rich_forms(value, bundle, said):
         content = data if media_type == "text/html" else _guarded(_encoded, media_type, data)
         if content is not None:
@@ -341,6 +384,16 @@ def _rich_forms(value, bundle, said):
         data = None if data is None else _guarded(_prepared, media_type, data)
         if data is not None:
             yield media_type, data
+
+
+def _is_as_it_is(media_type, data):
+    """Whether a notebook gets a form as it is in its bundle, text or an object: it is no form that is known as text or Base64."""
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind.endswith("json"):
+        return isinstance(data, str)
+    if kind.startswith(("image/", "audio/", "video/")) or _is_text(kind) or kind in _FORMS:
+        return False
+    return not isinstance(data, (bytes, bytearray, memoryview))
 
 
 def _prepared(media_type, data):
@@ -411,15 +464,30 @@ def _show_error(error):
 
 
 def _send_figure(figure):
-    media(*_drawn(figure))
+    if _runner.echoes():
+        _send_display(figure, None, None, None, None, False)
+    else:
+        media(*_drawn(figure, {}))
 
 
-def _drawn(figure):
+def _drawn(figure, said):
+    """The picture of a figure. Notes what is said of it."""
     import io
 
+    name, media_type, scale = _FIGURES[_figure_format]
+    how = {"format": name}
+    if _runner.in_notebook():
+        # As in other notebooks, with what lies outside of the axes.
+        how["bbox_inches"] = "tight"
+    if scale != 1:
+        how["dpi"] = figure.dpi * scale
     content = io.BytesIO()
-    figure.savefig(content, format=_figure_format)
-    return {"png": "image/png", "svg": "image/svg+xml"}[_figure_format], content.getvalue()
+    figure.savefig(content, **how)
+    content = content.getvalue()
+    if scale != 1:
+        width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
+        said[media_type] = {"width": width // scale, "height": height // scale}
+    return media_type, content
 
 
 def _adopt(matplotlib):

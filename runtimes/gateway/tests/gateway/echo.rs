@@ -470,7 +470,7 @@ fn displays_come_in_all_their_forms_where_values_are_wanted() {
         format!("=3|{about} {{}}"),
         format!(r#"=4|{about} {{"id": "x", "update": false}}"#),
         format!(r#"=<b>|{about} {{"id": "x", "update": true}}"#),
-        format!("=<p>|{about} {{}}"),
+        format!(r#"=<p>|{about} {{"raw": true}}"#),
     ];
     assert_eq!(records, expected);
     // That what was shown is to vanish has no form.
