@@ -36,6 +36,7 @@ mod problem;
 pub mod reply;
 mod request;
 mod route;
+mod template;
 
 pub use auth::{SignedRequest, check_version};
 pub use date::iso_date;

@@ -4,6 +4,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::problem::ProblemReply;
+use super::template::fit;
 use crate::ident::KernelId;
 use crate::problem::ProblemKind;
 
@@ -47,7 +48,69 @@ pub enum Route {
     Terminal(KernelId),
 }
 
+use Meaning::{OfKernel, Plain};
+
+/// What a method of a path means.
+enum Meaning {
+    Plain(Route),
+    OfKernel(fn(KernelId) -> Route),
+}
+
+/// The methods of each path. The first path that fits counts.
+const ROUTES: &[(Method, &str, Meaning)] = &[
+    (Method::GET, "/v2", Plain(Route::Version)),
+    (Method::GET, "/v2/authorize", Plain(Route::Authorize)),
+    (Method::GET, "/v2/languages", Plain(Route::Languages)),
+    (Method::GET, "/v2/kernels", Plain(Route::Match)),
+    (Method::POST, "/v2/kernel/create", Plain(Route::Create)),
+    (Method::GET, "/v2/kernel/{id}", OfKernel(Route::Info)),
+    (Method::PATCH, "/v2/kernel/{id}", OfKernel(Route::Restart)),
+    (Method::DELETE, "/v2/kernel/{id}", OfKernel(Route::Destroy)),
+    (Method::POST, "/v2/kernel/{id}", OfKernel(Route::Execute)),
+    (
+        Method::POST,
+        "/v2/kernel/{id}/upload",
+        OfKernel(Route::Upload),
+    ),
+    (
+        Method::POST,
+        "/v2/kernel/{id}/interrupt",
+        OfKernel(Route::Interrupt),
+    ),
+    (
+        Method::POST,
+        "/v2/kernel/{id}/keep-alive",
+        OfKernel(Route::KeepAlive),
+    ),
+    (Method::GET, "/v2/kernel/{id}/logs", OfKernel(Route::Logs)),
+    (
+        Method::GET,
+        "/v2/kernel/{id}/files",
+        OfKernel(Route::ListFiles),
+    ),
+    (
+        Method::GET,
+        "/v2/kernel/{id}/download",
+        OfKernel(Route::Download),
+    ),
+    (
+        Method::GET,
+        "/v2/kernel/{id}/download_single",
+        OfKernel(Route::DownloadSingle),
+    ),
+    (
+        Method::GET,
+        "/v2/stream/kernel/{id}/pty",
+        OfKernel(Route::Terminal),
+    ),
+];
+
 impl Route {
+    /// Every method of every path, with `{id}` for a kernel's ID.
+    pub fn all() -> impl Iterator<Item = (&'static Method, &'static str)> {
+        ROUTES.iter().map(|(method, path, _)| (method, *path))
+    }
+
     /// Finds the route.
     ///
     /// # Errors
@@ -56,67 +119,33 @@ impl Route {
     /// `generic-bad-request` for the root, another version, or a method that the path does not
     /// have, as the original gateway responds.
     pub fn parse(method: &Method, path: &str) -> Result<Self, ProblemReply> {
-        let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
-        if segments.next() != Some("v2") {
+        if path.split('/').nth(1) != Some("v2") {
             return Err(ProblemKind::GenericBadRequest.reply_with("Unsupported API version."));
         }
-        let rest: Vec<&str> = segments.collect();
-        // Each path with the meaning of its methods; any other method is a bad request.
-        let of_kernel = |id: &str, routes: &[MethodRoute]| {
-            let id = percent_decode_str(id)
-                .decode_utf8()
-                .ok()
-                .and_then(|id| KernelId::new(id).ok())
-                .filter(|id| id.check_for_sorna_v2().is_ok())
-                .ok_or_else(|| ProblemKind::KernelNotFound.reply())?;
-            routes
-                .iter()
-                .find(|(of_route, _)| of_route == method)
-                .map(|(_, route)| route(id))
-                .ok_or_else(wrong_method)
-        };
-        let plain = |of_route: Method, route: Self| {
-            if *method == of_route {
-                Ok(route)
-            } else {
-                Err(wrong_method())
-            }
-        };
-        match rest.as_slice() {
-            [] => plain(Method::GET, Self::Version),
-            ["authorize"] => plain(Method::GET, Self::Authorize),
-            ["languages"] => plain(Method::GET, Self::Languages),
-            ["kernels"] => plain(Method::GET, Self::Match),
-            ["kernel", "create"] => plain(Method::POST, Self::Create),
-            ["kernel", id] if !id.is_empty() => of_kernel(
-                id,
-                &[
-                    (Method::GET, Self::Info),
-                    (Method::PATCH, Self::Restart),
-                    (Method::DELETE, Self::Destroy),
-                    (Method::POST, Self::Execute),
-                ],
-            ),
-            ["kernel", id, "upload"] => of_kernel(id, &[(Method::POST, Self::Upload)]),
-            ["kernel", id, "interrupt"] => of_kernel(id, &[(Method::POST, Self::Interrupt)]),
-            ["kernel", id, "keep-alive"] => of_kernel(id, &[(Method::POST, Self::KeepAlive)]),
-            ["kernel", id, "logs"] => of_kernel(id, &[(Method::GET, Self::Logs)]),
-            ["kernel", id, "files"] => of_kernel(id, &[(Method::GET, Self::ListFiles)]),
-            ["kernel", id, "download"] => of_kernel(id, &[(Method::GET, Self::Download)]),
-            ["kernel", id, "download_single"] => {
-                of_kernel(id, &[(Method::GET, Self::DownloadSingle)])
-            }
-            ["stream", "kernel", id, "pty"] => of_kernel(id, &[(Method::GET, Self::Terminal)]),
-            _ => Err(ProblemKind::GenericNotFound.reply()),
+        let fitting = ROUTES
+            .iter()
+            .find_map(|(_, of_route, _)| Some((of_route, fit(of_route, path)?)));
+        let (path, id) = fitting.ok_or_else(|| ProblemKind::GenericNotFound.reply())?;
+        let id = id.map(kernel).transpose()?;
+        let route = ROUTES
+            .iter()
+            .find(|(of_route, of_path, _)| of_route == method && of_path == path);
+        match (route, id) {
+            (Some((_, _, OfKernel(route))), Some(id)) => Ok(route(id)),
+            (Some((_, _, Plain(route))), None) => Ok(route.clone()),
+            _ => Err(ProblemKind::GenericBadRequest.reply_with("Wrong HTTP method.")),
         }
     }
 }
 
-/// A method of a path below a kernel, and what it means.
-type MethodRoute = (Method, fn(KernelId) -> Route);
-
-fn wrong_method() -> ProblemReply {
-    ProblemKind::GenericBadRequest.reply_with("Wrong HTTP method.")
+/// The ID in a path.
+fn kernel(segment: &str) -> Result<KernelId, ProblemReply> {
+    percent_decode_str(segment)
+        .decode_utf8()
+        .ok()
+        .and_then(|id| KernelId::new(id).ok())
+        .filter(|id| id.check_for_sorna_v2().is_ok())
+        .ok_or_else(|| ProblemKind::KernelNotFound.reply())
 }
 
 #[cfg(test)]

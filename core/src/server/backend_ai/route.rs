@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 use crate::ident::KernelId;
 use crate::problem::ProblemKind;
 use crate::server::problem::ProblemReply;
+use crate::server::template::fit;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +76,199 @@ pub enum SessionVerb {
     Unoffered(&'static str),
 }
 
+use Meaning::{OfSession, Plain};
+
+/// What a method of a path means.
+enum Meaning {
+    Plain(SessionRoute),
+    OfSession(SessionVerb),
+}
+
+/// The methods of each path. The first path that fits counts.
+const ROUTES: &[(Method, &str, Meaning)] = &[
+    (Method::GET, "/", Plain(SessionRoute::Hello)),
+    (Method::GET, "/health", Plain(SessionRoute::Health)),
+    (Method::GET, "/auth", Plain(SessionRoute::Authorize)),
+    (Method::POST, "/auth", Plain(SessionRoute::Authorize)),
+    (Method::GET, "/auth/test", Plain(SessionRoute::Authorize)),
+    (Method::POST, "/auth/test", Plain(SessionRoute::Authorize)),
+    (Method::POST, "/admin/gql", Plain(SessionRoute::Query)),
+    (Method::POST, "/admin/graphql", Plain(SessionRoute::Query)),
+    (Method::GET, "/events/session", Plain(SessionRoute::Events)),
+    (
+        Method::GET,
+        "/scaling-groups",
+        Plain(SessionRoute::ScalingGroups),
+    ),
+    (Method::POST, "/session", Plain(SessionRoute::Create)),
+    (Method::GET, "/session/_/match", Plain(SessionRoute::Match)),
+    (
+        Method::GET,
+        "/session/{session}",
+        OfSession(SessionVerb::Info),
+    ),
+    (
+        Method::POST,
+        "/session/{session}",
+        OfSession(SessionVerb::Execute),
+    ),
+    (
+        Method::PATCH,
+        "/session/{session}",
+        OfSession(SessionVerb::Restart),
+    ),
+    (
+        Method::DELETE,
+        "/session/{session}",
+        OfSession(SessionVerb::Destroy),
+    ),
+    (
+        Method::POST,
+        "/session/{session}/complete",
+        OfSession(SessionVerb::Complete),
+    ),
+    (
+        Method::POST,
+        "/session/{session}/interrupt",
+        OfSession(SessionVerb::Interrupt),
+    ),
+    (
+        Method::POST,
+        "/session/{session}/keep-alive",
+        OfSession(SessionVerb::KeepAlive),
+    ),
+    (
+        Method::POST,
+        "/session/{session}/rename",
+        OfSession(SessionVerb::Rename),
+    ),
+    (
+        Method::POST,
+        "/session/{session}/upload",
+        OfSession(SessionVerb::Upload),
+    ),
+    // 23.09 has GET, 26 has POST.
+    (
+        Method::GET,
+        "/session/{session}/download",
+        OfSession(SessionVerb::Download),
+    ),
+    (
+        Method::POST,
+        "/session/{session}/download",
+        OfSession(SessionVerb::Download),
+    ),
+    (
+        Method::GET,
+        "/session/{session}/download_single",
+        OfSession(SessionVerb::DownloadSingle),
+    ),
+    (
+        Method::POST,
+        "/session/{session}/download_single",
+        OfSession(SessionVerb::DownloadSingle),
+    ),
+    (
+        Method::GET,
+        "/session/{session}/files",
+        OfSession(SessionVerb::ListFiles),
+    ),
+    (
+        Method::GET,
+        "/session/{session}/logs",
+        OfSession(SessionVerb::Logs),
+    ),
+    (
+        Method::GET,
+        "/session/{session}/status-history",
+        OfSession(SessionVerb::StatusHistory),
+    ),
+    (
+        Method::GET,
+        "/stream/session/{session}/pty",
+        OfSession(SessionVerb::Terminal),
+    ),
+    (
+        Method::GET,
+        "/stream/session/{session}/execute",
+        OfSession(SessionVerb::ExecuteStream),
+    ),
+    (
+        Method::GET,
+        "/stream/session/{session}/apps",
+        OfSession(SessionVerb::Apps),
+    ),
+    (
+        Method::GET,
+        "/stream/session/{session}/httpproxy",
+        OfSession(SessionVerb::Unoffered(SERVICES)),
+    ),
+    (
+        Method::GET,
+        "/stream/session/{session}/tcpproxy",
+        OfSession(SessionVerb::Unoffered(SERVICES)),
+    ),
+];
+
+const SERVICES: &str = "services of sessions, such as Jupyter";
+
+/// What managers have below a path, beside sessions, for any method.
+const UNOFFERED: &[(&str, &str)] = &[
+    ("/folders", "folders (vfolders)"),
+    ("/vfolders", "folders (vfolders)"),
+    ("/services", "services of models"),
+    ("/resource", "resource presets and statistics"),
+    ("/config", "settings of a cluster"),
+    ("/manager", "settings of a cluster"),
+    ("/scaling-groups", GROUPS),
+    ("/group-config", GROUPS),
+    ("/domain-config", GROUPS),
+    ("/user-config", GROUPS),
+    ("/template", "templates of sessions and clusters"),
+    ("/image", "images to import"),
+    ("/logs", "logs of errors of a cluster"),
+];
+
+const GROUPS: &str = "settings of groups, domains and users";
+
+/// What managers do with a session beyond the routes, for any method.
+const UNOFFERED_OF_SESSION: &[(&str, &str)] = &[
+    ("/session/{session}/start-service", SERVICES),
+    ("/session/{session}/shutdown-service", SERVICES),
+    ("/session/{session}/direct-access-info", SERVICES),
+    ("/session/{session}/commit", "images made of sessions"),
+    ("/session/{session}/imagify", "images made of sessions"),
+    ("/session/{session}/abusing-report", "reports of schedulers"),
+    (
+        "/session/{session}/dependency-graph",
+        "reports of schedulers",
+    ),
+];
+
 impl SessionRoute {
+    /// Every method of every path, with `{session}` for the name or ID of a session, but for those that
+    /// [mean nothing here](Self::unoffered).
+    pub fn all() -> impl Iterator<Item = (&'static Method, &'static str)> {
+        let offered = |meaning: &Meaning| !matches!(meaning, OfSession(SessionVerb::Unoffered(_)));
+        let all = ROUTES
+            .iter()
+            .filter(move |(_, _, meaning)| offered(meaning));
+        all.map(|(method, path, _)| (method, *path))
+    }
+
+    /// The paths that managers have and that are known here only to be named in an error. Those of one segment stand for all
+    /// that is below them, too, but for what [is there](Self::all).
+    pub fn unoffered() -> impl Iterator<Item = &'static str> {
+        let streams = ROUTES
+            .iter()
+            .filter(|(_, _, meaning)| matches!(meaning, OfSession(SessionVerb::Unoffered(_))));
+        let others = UNOFFERED
+            .iter()
+            .chain(UNOFFERED_OF_SESSION)
+            .map(|(path, _)| *path);
+        others.chain(streams.map(|(_, path, _)| *path))
+    }
+
     /// Finds the route.
     ///
     /// # Errors
@@ -83,70 +276,36 @@ impl SessionRoute {
     /// 404 `url-not-found` for an unknown path; 405 `method-not-allowed` for a method that the path does not have;
     /// 404 `object-not-found` for a name that no session can have. As on managers, these come before authentication.
     pub fn parse(method: &Method, path: &str) -> Result<Self, ProblemReply> {
-        let get = *method == Method::GET;
-        let post = *method == Method::POST;
-        let only = |allowed: bool, route: Self| allowed.then_some(route).ok_or_else(wrong_method);
-        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
-        match segments.as_slice() {
-            [""] => only(get, Self::Hello),
-            ["health"] => only(get, Self::Health),
-            ["auth"] | ["auth", "test"] => only(get || post, Self::Authorize),
-            ["admin", "gql" | "graphql"] => only(post, Self::Query),
-            ["events", "session"] => only(get, Self::Events),
-            ["session"] => only(post, Self::Create),
-            ["session", "_", "match"] => only(get, Self::Match),
-            ["session", name] if !name.is_empty() => {
-                let verb = match *method {
-                    Method::GET => SessionVerb::Info,
-                    Method::POST => SessionVerb::Execute,
-                    Method::PATCH => SessionVerb::Restart,
-                    Method::DELETE => SessionVerb::Destroy,
-                    _ => return Err(wrong_method()),
-                };
-                Ok(Self::Session(session(name)?, verb))
-            }
-            ["session", name, verb] if !name.is_empty() => {
-                if let Some(what) = unoffered_verb(verb) {
-                    return Ok(Self::Session(session(name)?, SessionVerb::Unoffered(what)));
-                }
-                let (verb, allowed) = match *verb {
-                    "complete" => (SessionVerb::Complete, post),
-                    "interrupt" => (SessionVerb::Interrupt, post),
-                    "keep-alive" => (SessionVerb::KeepAlive, post),
-                    "rename" => (SessionVerb::Rename, post),
-                    "upload" => (SessionVerb::Upload, post),
-                    // 23.09 has GET, 26 has POST.
-                    "download" => (SessionVerb::Download, get || post),
-                    "download_single" => (SessionVerb::DownloadSingle, get || post),
-                    "files" => (SessionVerb::ListFiles, get),
-                    "logs" => (SessionVerb::Logs, get),
-                    "status-history" => (SessionVerb::StatusHistory, get),
-                    _ => return Err(not_found(path)),
-                };
-                if !allowed {
-                    return Err(wrong_method());
-                }
-                Ok(Self::Session(session(name)?, verb))
-            }
-            ["stream", "session", name, verb] if !name.is_empty() => {
-                let verb = match *verb {
-                    "pty" => SessionVerb::Terminal,
-                    "execute" => SessionVerb::ExecuteStream,
-                    "apps" => SessionVerb::Apps,
-                    "httpproxy" | "tcpproxy" => SessionVerb::Unoffered(SERVICES),
-                    _ => return Err(not_found(path)),
-                };
-                if !get {
-                    return Err(wrong_method());
-                }
-                Ok(Self::Session(session(name)?, verb))
-            }
-            ["scaling-groups"] => only(get, Self::ScalingGroups),
-            [first, ..] => unoffered(first)
-                .map(Self::Unoffered)
-                .ok_or_else(|| not_found(path)),
-            [] => Err(not_found(path)),
+        let fitting = ROUTES
+            .iter()
+            .find_map(|(_, of_route, _)| Some((of_route, fit(of_route, path)?)));
+        let Some((path, name)) = fitting else {
+            return Self::parse_unoffered(path);
+        };
+        let route = ROUTES
+            .iter()
+            .find(|(of_route, of_path, _)| of_route == method && of_path == path);
+        match (route, name) {
+            (Some((_, _, OfSession(verb))), Some(name)) => Ok(Self::Session(session(name)?, *verb)),
+            (Some((_, _, Plain(route))), None) => Ok(route.clone()),
+            _ => Err(ProblemKind::MethodNotAllowed.reply()),
         }
+    }
+
+    fn parse_unoffered(path: &str) -> Result<Self, ProblemReply> {
+        for (of_route, what) in UNOFFERED_OF_SESSION {
+            if let Some(Some(name)) = fit(of_route, path) {
+                return Ok(Self::Session(session(name)?, SessionVerb::Unoffered(what)));
+            }
+        }
+        let is_below = |of_route: &str| {
+            let rest = path.strip_prefix(of_route);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let unoffered = UNOFFERED.iter().find(|(of_route, _)| is_below(of_route));
+        unoffered
+            .map(|(_, what)| Self::Unoffered(what))
+            .ok_or_else(|| not_found(path))
     }
 
     /// Whether the request needs no signature.
@@ -154,35 +313,6 @@ impl SessionRoute {
     pub fn is_public(&self) -> bool {
         matches!(self, Self::Hello | Self::Health)
     }
-}
-
-const SERVICES: &str = "services of sessions, such as Jupyter";
-
-/// What managers have below a path, beside sessions.
-fn unoffered(first: &str) -> Option<&'static str> {
-    Some(match first {
-        "folders" | "vfolders" => "folders (vfolders)",
-        "services" => "services of models",
-        "resource" => "resource presets and statistics",
-        "config" | "manager" => "settings of a cluster",
-        "scaling-groups" | "group-config" | "domain-config" | "user-config" => {
-            "settings of groups, domains and users"
-        }
-        "template" => "templates of sessions and clusters",
-        "image" => "images to import",
-        "logs" => "logs of errors of a cluster",
-        _ => return None,
-    })
-}
-
-/// What managers do with a session beyond the routes here.
-fn unoffered_verb(verb: &str) -> Option<&'static str> {
-    Some(match verb {
-        "start-service" | "shutdown-service" | "direct-access-info" => SERVICES,
-        "commit" | "imagify" => "images made of sessions",
-        "abusing-report" | "dependency-graph" => "reports of schedulers",
-        _ => return None,
-    })
 }
 
 /// The name or ID in a path.
@@ -201,10 +331,6 @@ fn session(segment: &str) -> Result<KernelId, ProblemReply> {
 fn not_found(path: &str) -> ProblemReply {
     let path: String = path.chars().take(200).collect();
     ProblemKind::UrlNotFound.reply().with_data(path.into())
-}
-
-fn wrong_method() -> ProblemReply {
-    ProblemKind::MethodNotAllowed.reply()
 }
 
 #[cfg(test)]

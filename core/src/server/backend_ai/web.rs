@@ -23,7 +23,19 @@ pub enum WebRoute<'p> {
     Func(&'p str),
 }
 
+/// The paths of the web server itself, all for `POST`.
+const PATHS: &[(&str, WebRoute<'static>)] = &[
+    ("/server/login", WebRoute::Login),
+    ("/server/login-check", WebRoute::LoginCheck),
+    ("/server/logout", WebRoute::Logout),
+];
+
 impl<'p> WebRoute<'p> {
+    /// Every method of every path of the web server itself.
+    pub fn all() -> impl Iterator<Item = (&'static Method, &'static str)> {
+        PATHS.iter().map(|(path, _)| (&Method::POST, *path))
+    }
+
     /// Finds the route; `None` for a request that is not for a web server.
     ///
     /// # Errors
@@ -35,12 +47,10 @@ impl<'p> WebRoute<'p> {
         {
             return Ok(Some(Self::Func(rest)));
         }
-        let route = match path {
-            "/server/login" => Self::Login,
-            "/server/login-check" => Self::LoginCheck,
-            "/server/logout" => Self::Logout,
-            _ if path.starts_with("/server/") => return Err(ProblemKind::UrlNotFound.reply()),
-            _ => return Ok(None),
+        let route = match PATHS.iter().find(|(of_route, _)| *of_route == path) {
+            Some((_, route)) => *route,
+            None if path.starts_with("/server/") => return Err(ProblemKind::UrlNotFound.reply()),
+            None => return Ok(None),
         };
         match *method {
             Method::POST => Ok(Some(route)),
