@@ -35,6 +35,7 @@ mod matches;
 mod missed;
 mod nodejs;
 mod official_client;
+mod openapi;
 mod order;
 mod polls;
 mod prompts;

@@ -8,5 +8,5 @@ mod graphql;
 mod interrupt;
 mod marked;
 mod sessions;
-mod streams;
+pub(crate) mod streams;
 mod web;
