@@ -153,6 +153,34 @@ pub fn need_mcp() -> Option<PathBuf> {
     need_that(python.exists(), &what).then_some(python)
 }
 
+/// The Python interpreter of a virtual environment that holds Schemathesis, whose command is beside it, and a validator of OpenAPI.
+///
+/// `SORNA_TEST_SCHEMATHESIS_PYTHON` names it; otherwise it is where `.ci/run` makes it. By hand:
+///
+/// ```text
+/// python3 -m venv target/schemathesis
+/// target/schemathesis/bin/pip install schemathesis==4.32.5 hypothesis==6.170.17 openapi-spec-validator==0.9.0
+/// ```
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_schemathesis() -> Option<PathBuf> {
+    let usual = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/schemathesis/bin/python"
+    );
+    let given = std::env::var_os("SORNA_TEST_SCHEMATHESIS_PYTHON");
+    let python = given.map_or_else(|| usual.into(), PathBuf::from);
+    let what = format!(
+        "{}, a Python with Schemathesis (4.32), which .ci/run installs,",
+        python.display()
+    );
+    need_that(python.exists(), &what).then_some(python)
+}
+
 /// The modules of Node.js with the official SDK, inspector and conformance suite of MCP, among them Node.js itself.
 ///
 /// `SORNA_TEST_MCP_MODULES` names the directory; otherwise it is where `.ci/run` makes it. By hand:

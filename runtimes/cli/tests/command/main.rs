@@ -42,6 +42,7 @@ mod logs;
 mod mcp;
 mod media;
 mod modes;
+mod openapi;
 mod pages;
 mod passwords;
 mod piped;
