@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::object::Object;
 use super::problem::ProblemReply;
 use crate::problem::ProblemKind;
 
@@ -31,7 +32,8 @@ impl KeepAliveRequest {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        let raw: Raw = serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))?;
+        let Object(raw): Object<Raw> =
+            serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))?;
         if raw.idle_ms == Some(0) {
             return Err(invalid("idleTimeout must be at least 1 ms"));
         }

@@ -32,6 +32,7 @@ mod dialect;
 mod file_name;
 mod keep_alive;
 mod mark;
+mod object;
 mod problem;
 pub mod reply;
 mod request;

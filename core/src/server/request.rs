@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::mark::mark_in;
+use super::object::Object;
 use super::problem::ProblemReply;
 use crate::ident::SessionToken;
 use crate::ops::{Execute, KernelSpec, Limits, RunMark};
@@ -31,8 +32,8 @@ impl AuthorizeRequest {
     ///
     /// 400 `invalid-auth-params` if it is not a JSON object, as the original gateway responds.
     pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
-        serde_json::from_slice(body)
-            .map_err(|_| ProblemKind::InvalidAuthParams.reply_with("Malformed body"))
+        let read = serde_json::from_slice(body).map(|Object(request)| request);
+        read.map_err(|_| ProblemKind::InvalidAuthParams.reply_with("Malformed body"))
     }
 }
 
@@ -59,7 +60,7 @@ impl CreateRequest {
             .and_then(|token| token.check(ApiVersion::default()).map(|()| token))
             .map_err(|error| ProblemKind::InvalidApiParams.reply_with(&error.to_string()))?;
         // Zero stands for the server's default.
-        let wanted = raw.limits.unwrap_or_default();
+        let Object(wanted) = raw.limits.unwrap_or_default();
         let some = |number: Option<u64>| number.filter(|number| *number != 0);
         let mut limits = Limits::new();
         if let Some(kib) = some(wanted.max_mem) {
@@ -80,7 +81,7 @@ impl CreateRequest {
 struct RawCreate {
     lang: String,
     client_session_token: String,
-    limits: Option<RawLimits>,
+    limits: Option<Object<RawLimits>>,
     mounts: Option<Vec<String>>,
 }
 
@@ -252,7 +253,7 @@ pub fn wants_bytes(body: &[u8]) -> bool {
     struct Raw {
         bytes: Option<bool>,
     }
-    serde_json::from_slice::<Raw>(body).is_ok_and(|raw| raw.bytes == Some(true))
+    serde_json::from_slice(body).is_ok_and(|Object(raw): Object<Raw>| raw.bytes == Some(true))
 }
 
 /// Input that is not text.
@@ -275,13 +276,17 @@ struct RawBatch {
 }
 
 fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ProblemReply> {
-    serde_json::from_slice(body).map_err(|error| invalid(&error))
+    let Object(read) = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+    Ok(read)
 }
 
 fn parse_options<T: DeserializeOwned + Default>(options: Option<Value>) -> Result<T, ProblemReply> {
     match options {
         None | Some(Value::Null) => Ok(T::default()),
-        Some(options) => serde_json::from_value(options).map_err(|error| invalid(&error)),
+        Some(options) => {
+            let read = serde_json::from_value(options).map(|Object(read)| read);
+            read.map_err(|error| invalid(&error))
+        }
     }
 }
 

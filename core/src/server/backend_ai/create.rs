@@ -11,6 +11,7 @@ use crate::error::BuildError;
 use crate::ident::SessionToken;
 use crate::ops::{ClusterMode, KernelSpec};
 use crate::problem::ProblemKind;
+use crate::server::object::Object;
 use crate::server::problem::ProblemReply;
 use crate::version::ApiVersion;
 
@@ -70,7 +71,7 @@ struct RawCreate {
     starts_at: Option<String>,
     dependencies: Option<Vec<String>>,
     #[serde(default)]
-    config: Option<RawConfig>,
+    config: Option<Object<RawConfig>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -100,7 +101,8 @@ impl CreateSession {
     pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
         let value: Value =
             serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
-        let raw = RawCreate::deserialize(value).map_err(|error| invalid(&error.to_string()))?;
+        let Object(raw) =
+            Object::<RawCreate>::deserialize(value).map_err(|error| invalid(&error.to_string()))?;
         let is_batch = match raw.kind.as_deref() {
             None | Some("interactive") => false,
             Some("batch") => true,
@@ -111,7 +113,7 @@ impl CreateSession {
             |error: BuildError| ProblemKind::InvalidApiParams.reply_with(&error.to_string()),
         )?;
         let image = raw.image.ok_or_else(|| invalid("image: Field required"))?;
-        let config = raw.config.unwrap_or_default();
+        let Object(config) = raw.config.unwrap_or_default();
         let mut spec = KernelSpec::new(image)
             .with_reuse(raw.reuse.unwrap_or(true))
             .with_enqueue_only(raw.enqueue_only.unwrap_or(false))

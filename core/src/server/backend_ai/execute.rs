@@ -7,6 +7,7 @@ use super::parameters::{invalid, malformed};
 use crate::ops::RunMark;
 use crate::problem::ProblemKind;
 use crate::server::mark::mark_in;
+use crate::server::object::Object;
 use crate::server::problem::ProblemReply;
 use crate::server::request::{
     BatchSteps, CompleteRequest, ExecuteRequest, Step, decode, echoes, is_final,
@@ -89,7 +90,8 @@ impl ExecuteInSession {
     pub fn parse_marked(body: &[u8]) -> Result<(Self, Option<RunMark>), ProblemReply> {
         let value: Value =
             serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
-        let raw = RawExecute::deserialize(value).map_err(|error| invalid(&error.to_string()))?;
+        let Object(raw) = Object::<RawExecute>::deserialize(value)
+            .map_err(|error| invalid(&error.to_string()))?;
         let mark = mark_in(raw.options.as_ref())?;
         Self::of(raw).map(|request| (request, mark))
     }
@@ -151,7 +153,7 @@ impl ExecuteInSession {
             code: Option<String>,
             options: Option<Value>,
         }
-        let raw: Raw =
+        let Object(raw): Object<Raw> =
             serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
         complete(raw.code.unwrap_or_default(), raw.options)
     }
@@ -181,7 +183,10 @@ fn read_options<T: serde::de::DeserializeOwned + Default>(
 ) -> Result<T, ProblemReply> {
     match options {
         None | Some(Value::Null) => Ok(T::default()),
-        Some(options) => T::deserialize(options).map_err(|error| invalid(&error.to_string())),
+        Some(options) => {
+            let read = Object::deserialize(options).map(|Object(read)| read);
+            read.map_err(|error| invalid(&error.to_string()))
+        }
     }
 }
 
