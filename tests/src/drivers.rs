@@ -169,7 +169,9 @@ impl Gathered {
                 self.passwords.push(is_password);
                 return true;
             }
-            ExecutionEvent::StepFinished { status, exit_code } => {
+            ExecutionEvent::StepFinished {
+                status, exit_code, ..
+            } => {
                 self.steps.push((status, exit_code));
             }
             _ => {}

@@ -40,7 +40,7 @@ pub use download::{Download, DownloadSingle, DownloadedFile};
 pub(crate) use execute::stream;
 pub use execute::{
     Batch, Continuation, Exceeded, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, Limit,
-    OpenExecution, RunMark,
+    OpenExecution, RunMark, Usage,
 };
 pub use files::{FileInfo, FileListing, ListFiles};
 pub use info::{Info, KernelInfo};

@@ -221,7 +221,9 @@ impl Play {
                     to.0 += &console.stdout();
                     to.1 += &console.stderr();
                 }
-                Step::Event(ExecutionEvent::StepFinished { status, exit_code }) => {
+                Step::Event(ExecutionEvent::StepFinished {
+                    status, exit_code, ..
+                }) => {
                     if status == ExecutionStatus::BuildFinished {
                         prop_assert!(seen.built.is_none(), "it was built twice");
                         seen.built = Some(exit_code);

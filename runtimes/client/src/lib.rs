@@ -196,5 +196,5 @@ pub use sorna_core::{
     NegotiationError, NotRunning, Operation, ParseError, ProblemKind, Record, Reply, RetryPolicy,
     SecretKey, Sent, ServicePort, SessionCookie, SessionStatus, SessionSummary, SessionToken,
     StatusChange, TransportCause, TransportError, TransportErrorKind, Unavailable, UnavailableFile,
-    UnpackError, UploadFile, UsageError, ValueForms,
+    UnpackError, UploadFile, Usage, UsageError, ValueForms,
 };

@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use crate::error::Busy;
-use crate::ops::{ExecutionResult, ExecutionStatus};
+use crate::ops::{ExecutionResult, ExecutionStatus, Usage};
 
 /// What happens while code runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub enum ExecutionEvent {
         status: ExecutionStatus,
         /// The step's exit code, if the gateway sent it.
         exit_code: Option<i64>,
+        /// What the step has used, if the gateway says so: see [`ExecutionResult::usage`].
+        usage: Option<Usage>,
     },
     /// The gateway reported a status that this version does not know, and whose name does not say
     /// that this is the end. The execution continues.

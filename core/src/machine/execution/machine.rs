@@ -647,6 +647,7 @@ impl Execution {
             ExecutionStatus::BuildFinished | ExecutionStatus::CleanFinished => {
                 self.events.push_back(ExecutionEvent::StepFinished {
                     exit_code: result.exit_code(),
+                    usage: result.usage(),
                     status: result.status,
                 });
             }

@@ -191,6 +191,7 @@ impl Steps {
         all.push(ExecutionEvent::StepFinished {
             status: ExecutionStatus::BuildFinished,
             exit_code: self.code,
+            usage: None,
         });
         *now = std::mem::take(&mut self.later);
     }

@@ -123,6 +123,8 @@ pub struct Run {
     busy_wait: Option<Duration>,
     /// The time limit that the plan wants for each execution.
     time_limit: Option<Duration>,
+    /// How much output each may have.
+    max_output: Option<u64>,
     streaming: Option<Streaming>,
     checks_upload: bool,
     /// The WebSocket of an execution that was cancelled is still open.
@@ -199,6 +201,7 @@ impl Run {
             .err()
             .map(|error| Ending::Failed(Error::Build(error)));
         let time_limit = plan.spec.limits().exec_timeout();
+        let max_output = plan.spec.limits().max_output();
         let phase = if ending.is_some() {
             Phase::Over(Some(Cleanup::NoKernel))
         } else {
@@ -220,6 +223,7 @@ impl Run {
             silence_limit: plan.silence_limit,
             busy_wait: plan.busy_wait,
             time_limit,
+            max_output,
             streaming: None,
             checks_upload: true,
             must_close: false,
@@ -506,6 +510,7 @@ impl Run {
     fn execute(&mut self, start: Execute, is_last: bool) {
         let mark = RunMark::default()
             .with_time_limit(self.time_limit)
+            .with_max_output(self.max_output)
             .with_unclaimed(!self.temporary)
             .with_persistence(self.attaches)
             .with_detached(self.is_detached && self.executions.len() == 0)

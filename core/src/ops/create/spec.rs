@@ -12,6 +12,7 @@ use crate::version::{ApiVersion, Dialect};
 pub struct Limits {
     max_memory: Option<u64>,
     exec_timeout: Option<Duration>,
+    max_output: Option<u64>,
 }
 
 impl Limits {
@@ -36,6 +37,18 @@ impl Limits {
         self
     }
 
+    /// At most this much output of one execution, in bytes: what it writes to standard output and standard error together. What it
+    /// writes beyond that is dropped, and it is killed; its result [names](crate::ExecutionResult::exceeded)
+    /// [`Limit::Output`](crate::Limit::Output). In a batch, each step may write so much.
+    ///
+    /// No gateway is told so when it creates a kernel: it counts in what is executed with a kernel's handle, or a plan, on gateways
+    /// that offer [`Execute::MAX_OUTPUT`](crate::Execute::MAX_OUTPUT), in both dialects. Others do not keep it.
+    #[must_use]
+    pub fn with_max_output(mut self, bytes: u64) -> Self {
+        self.max_output = Some(bytes);
+        self
+    }
+
     /// The most memory, in bytes; `None` for the server's default.
     #[must_use]
     pub fn max_memory(&self) -> Option<u64> {
@@ -46,6 +59,12 @@ impl Limits {
     #[must_use]
     pub fn exec_timeout(&self) -> Option<Duration> {
         self.exec_timeout
+    }
+
+    /// The most output of one execution, in bytes; `None` for no limit.
+    #[must_use]
+    pub fn max_output(&self) -> Option<u64> {
+        self.max_output
     }
 }
 

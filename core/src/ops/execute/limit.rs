@@ -22,6 +22,8 @@ pub enum Limit {
     OpenFiles,
     /// The number of sockets of all processes.
     Sockets,
+    /// What an execution may write to standard output and standard error, in bytes.
+    Output,
     /// A limit that this crate does not know.
     Other(String),
 }
@@ -38,6 +40,7 @@ impl Limit {
             Self::Processes => "processes",
             Self::OpenFiles => "open-files",
             Self::Sockets => "sockets",
+            Self::Output => "output",
             Self::Other(name) => name,
         }
     }
@@ -51,6 +54,7 @@ impl Limit {
             Self::Processes,
             Self::OpenFiles,
             Self::Sockets,
+            Self::Output,
         ];
         let found = known.into_iter().find(|limit| limit.as_str() == name);
         found.unwrap_or_else(|| Self::Other(name.to_owned()))

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// On the wire it is `{"id": text, "request": number, "wait": bool, "again": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool,
 /// "inputOf": text, "detached": bool, "attach": bool, "persists": bool, "client": text, "received": number, "apart": bool,
-/// "listen": bool}`, of which all but the first two may be missing. `detached` to `received` are part of the extension
-/// [`Execute::ATTACH`](super::Execute::ATTACH), the last two of [`Execute::BETWEEN`](super::Execute::BETWEEN).
+/// "listen": bool, "maxOutput": bytes}`, of which all but the first two may be missing. `detached` to `received` are part of the
+/// extension [`Execute::ATTACH`](super::Execute::ATTACH), the next two of [`Execute::BETWEEN`](super::Execute::BETWEEN), the last one
+/// is [`Execute::MAX_OUTPUT`](super::Execute::MAX_OUTPUT).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -72,6 +73,9 @@ pub struct RunMark {
     /// Whether it starts nothing, and takes what is printed while nothing runs: see [`of_listening`](Self::of_listening).
     #[serde(rename = "listen", default, skip_serializing_if = "std::ops::Not::not")]
     pub listens: bool,
+    /// How much the execution may write: see [`with_max_output`](Self::with_max_output). Counts in the first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<u64>,
 }
 
 impl RunMark {
@@ -192,6 +196,17 @@ impl RunMark {
     #[must_use]
     pub fn with_time_limit(mut self, limit: Option<Duration>) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// Limits how much the execution may write to standard output and standard error together, in bytes; in a batch, each of its
+    /// steps. What it writes beyond that is dropped, and it is killed: its result then
+    /// [names](crate::ExecutionResult::exceeded) [`Limit::Output`](crate::Limit::Output).
+    ///
+    /// For gateways that offer [`Execute::MAX_OUTPUT`](super::Execute::MAX_OUTPUT); others that know marks ignore it.
+    #[must_use]
+    pub fn with_max_output(mut self, bytes: Option<u64>) -> Self {
+        self.max_output = bytes;
         self
     }
 

@@ -16,6 +16,7 @@ mod sorna_v2;
 pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use limit::{Exceeded, Limit};
 pub use mark::RunMark;
@@ -23,6 +24,7 @@ pub use mode::{Batch, Continuation, ExecuteMode};
 pub use request::Execute;
 pub use result::{ExecutionResult, ExecutionStatus};
 pub use stream::OpenExecution;
+pub use usage::Usage;
 
 use super::operation::{Operation, Repeat, Success};
 use crate::error::{BuildError, Error};

@@ -52,6 +52,12 @@ impl Execute {
     /// The name of the extension that [`with_echo`](Self::with_echo) needs, and of the option that is sent then.
     pub const ECHO: &str = "echo";
 
+    /// The name of the extension by which results say what an execution has [used](crate::ExecutionResult::usage).
+    pub const USAGE: &str = "usage";
+
+    /// The name of the extension that [`RunMark::with_max_output`] needs.
+    pub const MAX_OUTPUT: &str = "max-output";
+
     /// The name of the extension for what happens between executions: that
     /// [output from there comes apart](RunMark::with_earlier_apart), that clients [listen](RunMark::of_listening), and that
     /// code with [`QUESTION`](Self::QUESTION) as its first line is a question.

@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::limit::Exceeded;
+use super::usage::Usage;
 use crate::console::{Console, ConsoleSeed};
 
 /// The status of an execution, and its output since the last request. (API manual of 2017,
@@ -38,8 +39,8 @@ pub struct ExecutionResult {
     pub status: ExecutionStatus,
     /// The output since the last request.
     pub console: Console,
-    /// Details of the status: `is_password`, `hides_line_end`, `takes_lines`, `takes_bytes`, `exitCode`, `step`, `limit`, and what
-    /// later gateways add.
+    /// Details of the status: `is_password`, `hides_line_end`, `takes_lines`, `takes_bytes`, `exitCode`, `step`, `limit`, `usage`,
+    /// and what later gateways add.
     pub options: Map<String, Value>,
     /// The result's other fields (`files`, `runId`, …), and `options` if it was not an object.
     pub extra: Map<String, Value>,
@@ -173,6 +174,18 @@ impl ExecutionResult {
     #[must_use]
     pub fn exceeded(&self) -> Option<Exceeded> {
         Exceeded::of(self.status == ExecutionStatus::ExecTimeout, &self.options)
+    }
+
+    /// What the program has used of the machine, if the gateway says so at its end: time, memory, and how much it wrote. In a
+    /// batch, that is the program of the step that ended it; the build has its own, at its
+    /// [end](crate::machine::ExecutionEvent::StepFinished).
+    ///
+    /// An extension of the gateway of this project, [`Execute::USAGE`](super::Execute::USAGE), in both dialects: `usage` in the
+    /// options of the end of an execution that its client [marks](super::Execute::with_mark), as the clients of this project do.
+    /// What the numbers cover there, and how exact they are, is on the gateway's page. From others it is `None`: unknown.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        Usage::of(&self.options)
     }
 
     /// Whether the interpreter has ended with the snippet (`restarted`), so that its state, such as variables, is lost: the next

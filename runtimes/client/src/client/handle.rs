@@ -381,7 +381,7 @@ impl<R: Runtime> Client<HttpTransport<R>> {
         Self::with_upgrades(config, transport, options)
     }
 
-    /// A client on this runtime, configured as by [`from_env`](Self::from_env).
+    /// A client on this runtime, which may hold something, configured as by [`from_env`](Self::from_env).
     ///
     /// # Errors
     ///
@@ -409,6 +409,8 @@ impl<R: Runtime + Default> Client<HttpTransport<R>> {
     /// A client for the gateway and the user that the environment names: `BACKEND_ENDPOINT`,
     /// `BACKEND_ACCESS_KEY` and `BACKEND_SECRET_KEY`, or those with `SORNA_` if `BACKEND_ENDPOINT` is not set
     /// ([`EnvNames`](crate::EnvNames)); and the variables for proxies.
+    ///
+    /// A runtime without a default value, as it holds a handle, is given to [`from_env_with`](Self::from_env_with).
     ///
     /// # Errors
     ///

@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
 
 use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgress};
 #[cfg(feature = "terminal")]
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
     BuildError, Complete, CreateKernel, Destroy, Dialect, Error, Execute, ExecuteMode,
-    ExecutionResult, Info, Interrupt, KernelId, KernelInfo, KernelSpec, ProblemKind, Restart,
-    RunMark, SessionToken, UploadFile, UploadFiles, UsageError,
+    ExecutionResult, Info, Interrupt, KernelId, KernelInfo, KernelSpec, Limits, ProblemKind,
+    Restart, RunMark, SessionToken, UploadFile, UploadFiles, UsageError,
 };
 
 use super::Execution;
@@ -54,8 +53,8 @@ pub struct Kernel<T> {
     /// What was said when it was created, or found by its token.
     created: Option<bool>,
     other_languages: Vec<String>,
-    /// The time limit that was asked for, of each execution.
-    time_limit: Option<Duration>,
+    /// The limits that were asked for, of each execution.
+    limits: Limits,
 }
 
 impl<T: Transport + 'static> Client<T> {
@@ -107,7 +106,7 @@ impl<T: Transport + 'static> Client<T> {
         mut pending: impl FnMut(SessionPending),
     ) -> Result<Kernel<T>, Error> {
         let spec = spec.into();
-        let time_limit = spec.limits().exec_timeout();
+        let limits = *spec.limits();
         let create = CreateKernel::new(spec, token.clone());
         let mut create = self.drive(Create::new(create, self.caller().await?));
         loop {
@@ -118,7 +117,7 @@ impl<T: Transport + 'static> Client<T> {
                     let (carries_bytes, echoes) = (created.carries_bytes(), created.echoes());
                     self.note_marks(created.has_marked_executions());
                     self.learn_extensions(created.extensions);
-                    let mut kernel = self.kernel(created.id).limited(time_limit);
+                    let mut kernel = self.kernel(created.id).limited(limits);
                     kernel.created = created.created;
                     kernel.other_languages = created.other_languages;
                     return Ok(kernel.with_bytes(carries_bytes).that_echoes(echoes));
@@ -149,13 +148,13 @@ impl<T: Transport + 'static> Kernel<T> {
             has_earlier_apart: false,
             created: None,
             other_languages: Vec::new(),
-            time_limit: None,
+            limits: Limits::new(),
         }
     }
 
-    /// With a time limit for each execution, where the gateway has such limits.
-    pub(super) fn limited(mut self, time_limit: Option<Duration>) -> Self {
-        self.time_limit = time_limit;
+    /// With limits for each execution, on time and output, where the gateway has such limits.
+    pub(super) fn limited(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -295,7 +294,8 @@ impl<T: Transport + 'static> Kernel<T> {
         let start = Execute::start(self.id.clone(), mode)
             .with_echo(self.echoes && self.wants_echo && way == Way::Whole);
         let mark = RunMark::default()
-            .with_time_limit(self.time_limit)
+            .with_time_limit(self.limits.exec_timeout())
+            .with_max_output(self.limits.max_output())
             .with_earlier_apart(self.has_earlier_apart && way == Way::Whole);
         Execution::new(
             self.client.clone(),
@@ -543,7 +543,7 @@ impl<T> Clone for Kernel<T> {
             has_earlier_apart: self.has_earlier_apart,
             created: self.created,
             other_languages: self.other_languages.clone(),
-            time_limit: self.time_limit,
+            limits: self.limits,
         }
     }
 }

@@ -68,7 +68,7 @@ impl<T: Transport + 'static> Client<T> {
     ) -> Result<TemporaryKernel<T>, Error> {
         let token = random_token();
         let spec = spec.into();
-        let time_limit = spec.limits().exec_timeout();
+        let limits = *spec.limits();
         let plan = RunPlan::temporary(spec, Vec::<ExecuteMode>::new()).with_token(token.clone());
         let mut run = self.run(plan);
         while let Ok(Some(event)) = run.next_event().await {
@@ -76,7 +76,7 @@ impl<T: Transport + 'static> Client<T> {
                 RunEvent::SessionPending(event) => pending(event),
                 RunEvent::KernelReady(id) => {
                     let (carries_bytes, echoes) = (run.carries_bytes(), run.echoes());
-                    let kernel = self.kernel(id).temporary().limited(time_limit);
+                    let kernel = self.kernel(id).temporary().limited(limits);
                     let kernel = kernel.with_bytes(carries_bytes);
                     let kernel = kernel.that_echoes(echoes == Some(true));
                     return Ok(TemporaryKernel { kernel, token, run });

@@ -1,5 +1,6 @@
 //! Entering a box, and watching over a program there.
 
+use std::fs;
 use std::io;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, Stdio};
 
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -15,6 +17,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::plan::Program;
+use super::spent::Spent;
 use super::{filter, open_files, utf8, walls};
 use crate::NetworkAccess;
 
@@ -24,6 +27,8 @@ pub(crate) const URGE: u8 = b'u';
 pub(crate) const KILL: u8 = b'k';
 /// What a gateway sends when it has seen to a program that was announced to it.
 pub(crate) const SEEN: u8 = b'.';
+/// By how much the memory of this process grows at most until it starts the program, in bytes.
+const OWN_GROWTH: u64 = 1 << 20;
 /// The exit codes of shells for a program that is not there, or cannot be started.
 const NOT_FOUND: i32 = 127;
 const NOT_STARTED: i32 = 126;
@@ -39,6 +44,8 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
     let mut files = message.files.into_iter();
     let missing = || io::Error::from(io::ErrorKind::InvalidData);
     let first = files.next().ok_or_else(missing).at("the gateway")?;
+    // In the box, it is not to be seen.
+    let own = own_memory();
     let mut namespaces = ThreadNameSpaceType::USER
         | ThreadNameSpaceType::MOUNT
         | ThreadNameSpaceType::PROCESS_ID
@@ -77,8 +84,32 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
             code << 8
         }
     };
+    message::send(control, Kind::Spent, &spent(own), &[]).at("the gateway")?;
     message::send(control, Kind::Status, &status.to_le_bytes(), &[]).at("the gateway")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The most memory that this process had so far, in bytes.
+fn own_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// What the program has used, and all that it has waited for: see [`Spent`].
+fn spent(own: Option<u64>) -> Vec<u8> {
+    let Ok(program) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
+        return Vec::new();
+    };
+    let bytes = |kib: i64| u64::try_from(kib).unwrap_or_default() * 1024;
+    let times = [program.user_time(), program.system_time()];
+    let micros = times.map(|time| time.tv_sec() * 1_000_000 + time.tv_usec());
+    let spent = Spent {
+        cpu: u64::try_from(micros.iter().sum::<i64>()).unwrap_or_default(),
+        peak: bytes(program.max_rss()),
+        least: own.map_or(u64::MAX, |own| own + OWN_GROWTH),
+    };
+    spent.encode()
 }
 
 fn start(program: &Program, stdin: Option<OwnedFd>) -> io::Result<Child> {

@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Started = b'i',
     /// From the process that enters: the program and its group have the signal that they were to get.
     Signalled = b'g',
+    /// From the process that enters: what the program has used, before how it ended.
+    Spent = b'u',
     /// From the process that enters: how the program ended.
     Status = b's',
     /// From any helper: what failed.

@@ -24,6 +24,7 @@ pub(crate) mod message;
 pub(crate) mod open_files;
 pub(crate) mod plan;
 mod root;
+mod spent;
 pub(crate) mod utf8;
 mod walls;
 mod words;
@@ -39,6 +40,7 @@ use failure::Failure;
 pub(crate) use filter::{Around, filter_calls, supports_filter};
 pub(crate) use hold::{HOST_NETWORK, MAPPED_BY_GATEWAY, WITHIN};
 use message::Kind;
+pub(crate) use spent::Spent;
 use words::FIRST;
 pub(crate) use words::{DISK, ENTER, HOLD};
 

@@ -24,6 +24,8 @@ pub(super) const EXTENSIONS: &[&str] = &[
     OpenTerminal::DIRECTORY,
     Execute::REFUSALS,
     Execute::BETWEEN,
+    Execute::USAGE,
+    Execute::MAX_OUTPUT,
 ];
 
 /// Those that have an effect in kernels of a language.

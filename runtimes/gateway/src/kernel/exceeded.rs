@@ -46,6 +46,10 @@ impl Exceeded {
         Self::of("sockets", number)
     }
 
+    pub(crate) fn output(bytes: u64) -> Self {
+        Self::of("output", bytes)
+    }
+
     fn of(name: &'static str, max: u64) -> Self {
         Self {
             name,
@@ -62,10 +66,10 @@ impl Exceeded {
     }
 }
 
-/// What the options of a result say of a limit, and of the interpreter, and nothing else; null if that is nothing.
+/// What the options of a result say of a limit, of what was used, and of the interpreter, and nothing else; null if that is nothing.
 pub(crate) fn only_extensions(options: &Value) -> Value {
     let mut only = Value::Null;
-    for name in ["limit", "limitMax", "restarted", "restartedBefore"] {
+    for name in ["limit", "limitMax", "usage", "restarted", "restartedBefore"] {
         if let Some(value) = options.get(name) {
             only[name] = value.clone();
         }

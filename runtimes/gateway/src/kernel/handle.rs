@@ -245,7 +245,11 @@ impl Kernel {
                 turn => state.proceed(turn),
             };
             let holder = state.holder;
-            (self.send(intent, Circumstances::default())?, holder)
+            let circumstances = Circumstances {
+                max_output: mark.and_then(|mark| mark.max_output),
+                ..Circumstances::default()
+            };
+            (self.send(intent, circumstances)?, holder)
         };
         self.reported(sent, interval, holder).await
     }

@@ -18,6 +18,7 @@ use super::setup::Setup;
 use super::spawn::{Streams, spawn};
 use super::stock::Held;
 use super::wait::sleep_until;
+use crate::boxes::Spent;
 
 /// How long a process may live without its channel. Some interpreters close all files and then clean
 /// up more before they exit, and must not lose their exit code by being killed.
@@ -38,6 +39,8 @@ pub(crate) struct Interpreter {
     echoes: bool,
     /// Whether it may hold input for the next snippet.
     keeps_input: bool,
+    /// Whether it has run a snippet.
+    has_run: bool,
     /// How many interrupts of one snippet it may leave unanswered.
     patience: Option<u32>,
     /// How many the current snippet has received.
@@ -104,6 +107,7 @@ impl Interpreter {
             ends_itself: runner.ends_itself(),
             echoes: runner.echoes(),
             keeps_input: runner.keeps_input(),
+            has_run: false,
             patience: runner.patience(),
             interrupts: 0,
             room: None,
@@ -119,6 +123,16 @@ impl Interpreter {
 
     pub(crate) fn id(&self) -> Option<u32> {
         self.process.id()
+    }
+
+    /// What it has used, if it has ended and that is known.
+    pub(crate) fn spent(&self) -> Option<Spent> {
+        self.process.spent()
+    }
+
+    /// Whether it has run a snippet.
+    pub(crate) fn has_run(&self) -> bool {
+        self.has_run
     }
 
     pub(crate) fn mark(&self) -> &str {
@@ -264,6 +278,7 @@ impl Interpreter {
     /// Runs a snippet, and sends the value of its last expression if that is wanted. After one that is final the interpreter ends as its language does, if the runner can do that.
     pub(crate) fn run(&mut self, code: &str, is_final: bool, echoes: bool) {
         self.interrupts = 0;
+        self.has_run = true;
         let is_final = is_final && self.ends_itself;
         let echoes = echoes && self.echoes;
         let message = self.protocol.run(code, is_final, echoes);

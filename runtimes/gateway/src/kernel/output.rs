@@ -39,6 +39,8 @@ const CALM: Duration = Duration::from_millis(5);
 const REPORTED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
 /// How many steps that have ended may have left processes whose output is still read. Each takes two descriptors.
 const MOST_LEFT: usize = 4;
+/// How often output is read at once that is dropped, as there was too much of it.
+const MOST_DROPPED: u32 = 64;
 /// How often each pipe is read at once when its content is discarded.
 const MOST_CLEARED: usize = 256;
 
@@ -223,8 +225,15 @@ impl OutputPipes {
                 self.ready.push_front(flood.number);
             }
         }
-        let mut has_asked = false;
+        let (mut has_asked, mut dropped) = (false, 0);
         while console.text_len() < limit {
+            if console.is_exceeded() {
+                // The console does not fill any more.
+                dropped += 1;
+                if dropped > MOST_DROPPED {
+                    return false;
+                }
+            }
             if self.ready.is_empty() && !has_asked {
                 self.ask();
             }
@@ -341,7 +350,7 @@ impl OutputPipes {
     pub(crate) fn finish(&mut self, console: &mut Sink<'_>) {
         self.end_flood_after(Duration::ZERO);
         for pipe in &mut self.pipes {
-            console.push_bytes(pipe.stream, &pipe.decoder.finish());
+            console.push_rest(pipe.stream, &pipe.decoder.finish());
             pipe.streak = 0;
             pipe.adapt();
         }

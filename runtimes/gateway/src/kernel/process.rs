@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::net::unix::pipe::Receiver;
 use tokio::process::Child;
 
 use super::confine::box_status;
+use super::procfs;
 use crate::boxes::message::{self, Kind};
-use crate::boxes::{INTERRUPT, KILL, URGE};
+use crate::boxes::{INTERRUPT, KILL, Spent, URGE};
 
 /// How long a killed process may take to end.
 const KILL_TIME: Duration = Duration::from_secs(5);
@@ -29,8 +31,12 @@ pub(crate) struct Process {
     control: Option<UnixStream>,
     /// How many signals it has not yet passed on.
     unconfirmed: u32,
+    /// Reports the end of a process without a helper, before it is waited for.
+    end: Option<Receiver>,
     /// The status of the program, if the helper has told it meanwhile.
     told: Option<i32>,
+    /// What it has used, once it has ended.
+    spent: Option<Spent>,
     status: Option<ExitStatus>,
 }
 
@@ -38,10 +44,12 @@ impl Process {
     /// A process that the gateway has started itself.
     pub(crate) fn new(child: Child) -> Self {
         Self {
+            end: child.id().and_then(end_of),
             child,
             control: None,
             unconfirmed: 0,
             told: None,
+            spent: None,
             status: None,
         }
     }
@@ -52,7 +60,9 @@ impl Process {
             child,
             control: Some(control),
             unconfirmed: 0,
+            end: None,
             told: None,
+            spent: None,
             status: None,
         }
     }
@@ -67,14 +77,32 @@ impl Process {
         if let Some(status) = self.status {
             return Ok(status);
         }
+        if let Some(end) = &self.end {
+            // Only as long as it is not waited for does the system know what it has used.
+            drop(end.readable().await);
+            let times = self.child.id().and_then(procfs::stat);
+            self.spent = times.map(|stat| Spent {
+                cpu: stat.usage.cpu * 1000,
+                ..Spent::default()
+            });
+        }
         let mut status = self.child.wait().await?;
-        // The helper has ended, so this does not block.
-        let told = self.told.or_else(|| box_status(self.control.as_ref()?));
-        if let Some(raw) = told {
+        if let (None, Some(control)) = (self.told, &self.control) {
+            // The helper has ended, so this does not block.
+            let (told, spent) = box_status(control);
+            self.told = told;
+            self.spent = spent.or(self.spent);
+        }
+        if let Some(raw) = self.told {
             status = ExitStatus::from_raw(raw);
         }
         self.status = Some(status);
         Ok(status)
+    }
+
+    /// What it has used, with all that it has waited for, once it has ended and that is known.
+    pub(crate) fn spent(&self) -> Option<Spent> {
+        self.spent
     }
 
     /// Kills it and its group; it need not be the group's leader yet.
@@ -129,6 +157,9 @@ impl Process {
                     self.told = message.body.try_into().ok().map(i32::from_le_bytes);
                     self.unconfirmed = 0;
                 }
+                Ok(Some(message)) if message.is(Kind::Spent) => {
+                    self.spent = Spent::decode(&message.body);
+                }
                 // It says more, or has ended, and so has the program.
                 Ok(Some(_)) => {}
                 _ => self.unconfirmed = 0,
@@ -156,4 +187,11 @@ impl Process {
     fn pid(&self) -> Option<Pid> {
         Pid::from_raw(i32::try_from(self.id()?).ok()?)
     }
+}
+
+/// Reports the end of a child; `None` on systems that cannot. It is no pipe itself, but tokio waits for it all the same.
+fn end_of(child: u32) -> Option<Receiver> {
+    let child = Pid::from_raw(i32::try_from(child).ok()?)?;
+    let end = rustix::process::pidfd_open(child, PidfdFlags::NONBLOCK).ok()?;
+    Receiver::from_owned_fd_unchecked(end).ok()
 }

@@ -80,6 +80,23 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
     found
 }
 
+/// The most resident memory that a process had, since it executed its program or since that was
+/// [forgotten](forget_peak), and what it has now, in bytes.
+pub(crate) fn peak(process: u32) -> Option<(u64, u64)> {
+    let status = read(process, "status");
+    let status = String::from_utf8_lossy(&status);
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Some((kib("VmHWM:")? * 1024, kib("VmRSS:")? * 1024))
+}
+
+/// Makes the most memory that a process had what it has now. Returns whether that was possible.
+pub(crate) fn forget_peak(process: u32) -> bool {
+    fs::write(format!("/proc/{process}/clear_refs"), "5").is_ok()
+}
+
 /// Memory and processor time of a process and everything below it.
 pub(crate) fn usage(root: u32) -> Usage {
     tree(root)

@@ -128,6 +128,8 @@ fn the_rate_limit_is_reported_and_enforced() {
             "terminal-directory",
             "refusals",
             "between",
+            "usage",
+            "max-output",
         ];
         let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);

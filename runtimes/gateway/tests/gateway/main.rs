@@ -48,4 +48,5 @@ mod shared_memory;
 mod unclaimed;
 mod unfetched;
 mod upload;
+mod usage;
 mod warm;

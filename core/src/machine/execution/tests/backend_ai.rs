@@ -110,6 +110,7 @@ fn a_batch_is_one_command_in_the_step_that_is_always_reported() {
     let built = ExecutionEvent::StepFinished {
         status: ExecutionStatus::BuildFinished,
         exit_code: Some(0),
+        usage: None,
     };
     assert_eq!(run.event(), built);
     assert_eq!(stdout(&mut run), "hi\n");

@@ -42,7 +42,8 @@ fn a_batch_goes_through_its_steps() {
         run.event(),
         ExecutionEvent::StepFinished {
             status: ExecutionStatus::BuildFinished,
-            exit_code: None
+            exit_code: None,
+            usage: None,
         }
     ));
     assert_eq!(

@@ -37,7 +37,9 @@ fn reported(builds: bool, defaults: bool, consoles: Vec<Console>) -> (String, St
                 stdout += &console.stdout();
                 stderr += &console.stderr();
             }
-            ExecutionEvent::StepFinished { status, exit_code } => {
+            ExecutionEvent::StepFinished {
+                status, exit_code, ..
+            } => {
                 assert_eq!(status, ExecutionStatus::BuildFinished);
                 assert!(code.is_none(), "it is reported once");
                 code = exit_code;

@@ -328,7 +328,8 @@ fn gateways_that_lose_no_end_get_the_batch_as_it_is() {
         run.event(),
         ExecutionEvent::StepFinished {
             status: ExecutionStatus::BuildFinished,
-            exit_code: Some(0)
+            exit_code: Some(0),
+            usage: None,
         }
     ));
     run.hears(&message("finished", "3", ""));

@@ -16,10 +16,10 @@ use super::memory_disk::MemoryDisk;
 use super::places::SystemPlaces;
 use super::supply::Supply;
 use crate::NetworkAccess;
-use crate::boxes::SEEN;
 use crate::boxes::disk::DiskPlan;
 use crate::boxes::message::{self, Kind};
 use crate::boxes::plan::{Mount, Plan, Program};
+use crate::boxes::{SEEN, Spent};
 use crate::kernel::home::Home;
 use crate::kernel::language::Installed;
 use crate::kernel::memory::Held;
@@ -388,14 +388,18 @@ impl Waiting {
     }
 }
 
-/// How a program in a box ended, by what its helper has sent until its end. Blocks until then.
-pub(crate) fn status(control: &UnixStream) -> Option<i32> {
+/// How a program in a box ended, and what it has used, by what its helper has sent until its end. Blocks until then.
+pub(crate) fn status(control: &UnixStream) -> (Option<i32>, Option<Spent>) {
+    let mut spent = None;
     while let Ok(Some(message)) = message::receive(control) {
         if message.is(Kind::Failed) {
             tracing::warn!(reason = message.text(), "a program could not enter its box");
+        } else if message.is(Kind::Spent) {
+            spent = Spent::decode(&message.body);
         } else if message.is(Kind::Status) {
-            return Some(i32::from_le_bytes(message.body.try_into().ok()?));
+            let status = message.body.try_into().ok().map(i32::from_le_bytes);
+            return (status, spent);
         }
     }
-    None
+    (None, spent)
 }

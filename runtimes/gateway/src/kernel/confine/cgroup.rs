@@ -147,6 +147,21 @@ impl Group {
             .unwrap_or(0)
     }
 
+    /// The processor time of all processes that were in it, in µs.
+    pub(super) fn cpu(&self) -> Option<u64> {
+        let stat = fs::read_to_string(self.directory.join("cpu.stat")).ok()?;
+        let usage = stat.lines().find_map(|it| it.strip_prefix("usage_usec "))?;
+        usage.parse().ok()
+    }
+
+    /// What says how much memory it has had from now on; `None` before Linux 6.12.
+    pub(super) fn peak(&self) -> Option<File> {
+        let path = self.directory.join("memory.peak");
+        let file = File::options().read(true).write(true).open(path).ok()?;
+        file.write_at(b"reset", 0).ok()?;
+        Some(file)
+    }
+
     fn set(&self, file: &str, value: &str) -> io::Result<()> {
         fs::write(self.directory.join(file), value)
     }
@@ -249,6 +264,14 @@ mod tests {
         assert_eq!(read("pids.max"), "7");
         fs::write(group.directory.join("memory.events"), "oom 3\noom_kill 2\n").unwrap();
         assert_eq!(group.out_of_memory_kills(), 2);
+        assert_eq!(group.cpu(), None);
+        fs::write(
+            group.directory.join("cpu.stat"),
+            "usage_usec 41\nuser_usec 40\n",
+        )
+        .unwrap();
+        assert_eq!(group.cpu(), Some(41));
+        assert!(group.peak().is_none());
         fs::remove_dir_all(&group.directory).unwrap();
         std::mem::forget((group, root));
     }

@@ -29,6 +29,7 @@ mod supply;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -457,8 +458,13 @@ impl Confined {
     }
 
     /// Kills the new processes in the kernel's box or control group, if it has one, except for the session of a
-    /// terminal. Blocks.
-    pub(crate) fn kill_new(&self, bystanders: &Bystanders, terminal: Option<u32>) {
+    /// terminal, and for an interpreter that may just have been started, with what is below it. Blocks.
+    pub(crate) fn kill_new(
+        &self,
+        bystanders: &Bystanders,
+        terminal: Option<u32>,
+        interpreter: Option<u32>,
+    ) {
         let mut sessions: BTreeSet<u32> = terminal.into_iter().collect();
         if self.has_box() {
             // The terminal's process in the box leads a session, and not its helper outside.
@@ -471,7 +477,12 @@ impl Confined {
                 None => !bystanders.has(*id, *id),
             };
             let members = || self.members(&OnceCell::new()).unwrap_or_default();
-            let new = || members().into_iter().filter(is_new).collect();
+            let new = || {
+                let spared = interpreter.map(procfs::tree).unwrap_or_default();
+                let mut new = members();
+                new.retain(|id| !spared.contains(id) && is_new(id));
+                new
+            };
             sweep::kill_new(new, &sessions);
         }
     }
@@ -484,6 +495,17 @@ impl Confined {
         if let Some(group) = &self.group {
             group.remove();
         }
+    }
+
+    /// The processor time of the kernel's control group so far, in µs, if it has one.
+    pub(crate) fn group_cpu(&self) -> Option<u64> {
+        self.group.as_ref().and_then(Group::cpu)
+    }
+
+    /// The most memory that its control group will have had, from now on, if the system counts that.
+    pub(crate) fn group_peak(&self) -> Option<File> {
+        let group = self.group.as_ref().filter(|_| self.memory_is_limited)?;
+        group.peak()
     }
 
     /// How often the system killed a process of the kernel because memory ran out.

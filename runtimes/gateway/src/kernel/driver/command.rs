@@ -36,6 +36,8 @@ pub(crate) enum Command {
 pub(crate) struct Circumstances {
     /// A time limit in place of the kernel's.
     pub(crate) time_limit: Option<Duration>,
+    /// How much it may write, in bytes.
+    pub(crate) max_output: Option<u64>,
     /// Whether the client's standard input is no terminal.
     pub(crate) is_piped: bool,
     /// Whether its standard input is that of the run before, which has left some of it.
@@ -46,6 +48,7 @@ impl From<&RunMark> for Circumstances {
     fn from(mark: &RunMark) -> Self {
         Self {
             time_limit: mark.time_limit,
+            max_output: mark.max_output,
             is_piped: mark.is_piped,
             continues_input: false,
         }

@@ -8,8 +8,9 @@ use sorna_core::server::CompleteRequest;
 use sorna_core::{Media, Record, ValueForms};
 use tokio::sync::oneshot;
 
-use super::parts::Driver;
+use super::parts::{Driver, Run};
 use crate::kernel::console::{LARGE, read_record};
+use crate::kernel::exit::ExitKind;
 use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::state::Ending;
@@ -45,6 +46,12 @@ impl Driver {
             interpreter.flush();
         }
         loop {
+            let must_be_killed = |run: &Run| {
+                run.kill_reason.is_none() && self.shared.lock().tally.exceeded().is_some()
+            };
+            if self.run.as_ref().is_some_and(must_be_killed) {
+                return false;
+            }
             let room = self.has_room();
             let frame_room = self.has_room_for_frame();
             let more =
@@ -160,11 +167,17 @@ impl Driver {
                 // A run that was killed at the last moment ends when its process has.
                 let run = self.run.as_ref();
                 if run.is_some_and(|run| run.kill_reason.is_none()) {
+                    // Its interpreter need not be killed for what it has written, as it has ended by itself.
+                    let is_exceeded = self.exceeds_output();
+                    let exceeded = self.run.as_ref().and_then(Run::exceeded);
                     self.end(Ending::Finished {
-                        exit_code,
+                        exit_code: match is_exceeded {
+                            true => ExitKind::Signal(9).code(),
+                            false => exit_code,
+                        },
                         step: None,
                         restarted: false,
-                        exceeded: None,
+                        exceeded,
                     });
                 }
             }

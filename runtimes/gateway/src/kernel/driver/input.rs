@@ -7,7 +7,6 @@ use sorna_core::Execute;
 use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::Stream;
 use crate::kernel::input::{Echo, Input};
-use crate::kernel::procfs;
 use crate::kernel::state::Phase;
 
 /// How long a program that waits for input has to end for an interrupt by itself.
@@ -38,14 +37,11 @@ impl Driver {
     }
 
     pub(super) fn poll_input(&mut self) {
-        let root = match (&mut self.step, &self.interpreter) {
-            (Some(step), _) => {
-                let root = step.process.id();
-                if let Some(root) = root {
-                    step.cpu = step.cpu.max(procfs::usage(root).cpu);
-                }
-                root
-            }
+        if let Some(run) = &mut self.run {
+            run.meter.look();
+        }
+        let root = match (&self.step, &self.interpreter) {
+            (Some(step), _) => step.process.id(),
             (None, Some(interpreter)) => interpreter.id(),
             (None, None) => None,
         };

@@ -43,8 +43,16 @@ impl Driver {
         loop {
             self.make_way();
             self.attend();
-            if may_have_output && self.pump() {
-                self.conclude();
+            if may_have_output {
+                let is_empty = self.pump();
+                if self.exceeds_output() {
+                    self.kill_program().await;
+                    // What has ended already is concluded.
+                    continue;
+                }
+                if is_empty {
+                    self.conclude();
+                }
             }
             may_have_output = true;
             match self.next_event().await {
@@ -63,11 +71,17 @@ impl Driver {
                 Event::StepExit(exit) => {
                     if let Some(step) = &mut self.step {
                         step.exit = Some(exit);
+                        let spent = step.process.spent();
+                        self.note_end(spent);
                     }
                 }
                 Event::InterpreterExit(exit) => {
                     if let Some(interpreter) = &mut self.interpreter {
                         interpreter.exit = Some(exit);
+                        let spent = interpreter.spent();
+                        if self.run.as_ref().is_some_and(|run| run.steps.is_none()) {
+                            self.note_end(spent);
+                        }
                     }
                 }
                 Event::Timer => self.tick().await,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, KernelStartError};
+use crate::boxes::Spent;
 use crate::kernel::bystanders::Bystanders;
 use crate::kernel::crowd::Member;
 use crate::kernel::decode::Utf8Decoder;
@@ -13,6 +14,7 @@ use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::input::{Echo, InputFifo};
 use crate::kernel::interpreter::Interpreter;
+use crate::kernel::meter::Meter;
 use crate::kernel::missed::Before;
 use crate::kernel::output::OutputPipes;
 use crate::kernel::process::Process;
@@ -69,8 +71,6 @@ pub(super) struct RunningStep {
     pub(super) process: Process,
     pub(super) mark: String,
     pub(super) exit: Option<ExitKind>,
-    /// Processor time seen so far, in ms.
-    pub(super) cpu: u64,
 }
 
 /// The current run.
@@ -90,6 +90,12 @@ pub(super) struct Run {
     pub(super) left: Duration,
     /// When its clock was started; `None` while it is paused.
     pub(super) since: Option<Instant>,
+    /// How long its program, or the current step, ran before that.
+    pub(super) counted: Duration,
+    /// When that has ended, and what its process has used, if it has ended with it.
+    pub(super) ended: Option<(Instant, Option<Spent>)>,
+    /// Measures it.
+    pub(super) meter: Meter,
     /// Whether the interpreter was killed while a program of files ran, and its state is lost.
     pub(super) restarted: bool,
     /// Why its processes were killed, if they were.
@@ -180,6 +186,16 @@ impl Run {
             Some(KillReason::LimitExceeded(exceeded)) => Some(exceeded),
             Some(KillReason::TimedOut) | None => None,
         }
+    }
+
+    /// Begins to measure its program, or the next step.
+    pub(super) fn begin_program(&mut self, meter: Meter) {
+        let now = Instant::now();
+        if let Some(since) = self.since.replace(now) {
+            self.left = self.left.saturating_sub(now.duration_since(since));
+        }
+        (self.counted, self.ended) = (Duration::ZERO, None);
+        self.meter = meter;
     }
 
     /// When it must be stopped; `None` while the clock is paused.

@@ -7,17 +7,21 @@ use std::time::{Duration, Instant};
 
 use super::command::{Circumstances, KernelStartError};
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
+use crate::boxes::Spent;
 use crate::kernel::bystanders::Bystanders;
 use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::Stream;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::home::Home;
 use crate::kernel::interpreter::Interpreter;
+use crate::kernel::meter::Meter;
 use crate::kernel::prompts::Adapted;
 use crate::kernel::run::{Plan, Step, StepKind};
 use crate::kernel::spawn::{Streams, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
+use crate::kernel::tally::Tally;
+use crate::kernel::usage::Usage;
 use crate::shortage::{self, forbids_programs};
 
 /// The exit code of a batch of Backend.AI whose build has failed. (Observed on runners of 26.9.6.)
@@ -41,7 +45,11 @@ impl Driver {
         self.withdrawn = false;
         self.noticed = false;
         self.input_poll = InputPoll::new();
-        let usual_limit = self.shared.lock().exec_timeout;
+        let usual_limit = {
+            let mut state = self.shared.lock();
+            state.tally = Tally::new(circumstances.max_output);
+            state.exec_timeout
+        };
         let time_limit = circumstances.time_limit.unwrap_or(usual_limit);
         let mut run = Run {
             steps: None,
@@ -52,6 +60,9 @@ impl Driver {
             restarted: false,
             left: time_limit,
             since: Some(Instant::now()),
+            counted: Duration::ZERO,
+            ended: None,
+            meter: Meter::of_new(&self.setup.confined),
             kill_reason: None,
             interrupted: None,
             signal_at: None,
@@ -70,6 +81,7 @@ impl Driver {
                 if self.interpreter.is_none() {
                     self.start_interpreter();
                 }
+                self.measure_snippet();
                 match &mut self.interpreter {
                     Some(interpreter) => {
                         if continues_input {
@@ -138,6 +150,10 @@ impl Driver {
     }
 
     pub(super) fn start_step(&mut self, step: Step) -> io::Result<()> {
+        if let Some(run) = &mut self.run {
+            run.begin_program(Meter::of_new(&self.setup.confined));
+            self.shared.lock().tally.restart();
+        }
         let mark = self.mark();
         let (stdout, stderr) = self.output.writers_of_step(&self.setup.home)?;
         let streams = Streams {
@@ -159,12 +175,14 @@ impl Driver {
             streams,
             adapted,
         )?;
+        if let Some(run) = &mut self.run {
+            run.meter.started(process.id());
+        }
         self.step = Some(RunningStep {
             kind: step.kind,
             process,
             mark,
             exit: None,
-            cpu: 0,
         });
         Ok(())
     }
@@ -174,8 +192,9 @@ impl Driver {
         let lingers = self.step_lingers();
         if let Some(step) = self.step.take_if(|step| step.exit.is_some() && !lingers) {
             self.output.leave_step();
-            self.shared.lock().cpu_spent += step.cpu;
             self.note_processes();
+            self.exceeds_output();
+            self.note_usage();
             self.conclude_step(&step);
         }
         let lingers = self.lingers();
@@ -315,6 +334,7 @@ impl Driver {
     }
 
     pub(super) fn conclude_interpreter(&mut self, interpreter: Interpreter) {
+        self.exceeds_output();
         self.shared.lock().has_lost_interpreter = true;
         let exit = interpreter.exit.unwrap_or(ExitKind::Unknown);
         // Kill what it started: the variables that referred to those processes are gone.
@@ -393,6 +413,9 @@ impl Driver {
 
     /// Ends the run.
     pub(super) fn end(&mut self, ending: Ending) {
+        if self.run.as_ref().is_some_and(|run| run.steps.is_none()) {
+            self.note_usage();
+        }
         self.run = None;
         self.requests.clear();
         self.asked = None;
@@ -400,7 +423,41 @@ impl Driver {
         // Its client may start another one that goes on with the same input.
         self.input.set_aside();
         self.finish_characters();
+        // What processes print that it has left behind is not its output.
+        self.shared.lock().tally = Tally::default();
         self.shared.enter(Phase::Ended(ending));
+    }
+
+    /// Measures the snippet that begins.
+    fn measure_snippet(&mut self) {
+        let (Some(run), Some(interpreter)) = (&mut self.run, &self.interpreter) else {
+            return;
+        };
+        let (confined, is_new) = (&self.setup.confined, !interpreter.has_run());
+        run.meter = Meter::of_running(confined, interpreter.id(), is_new);
+    }
+
+    /// The program has ended, and its process, if it had one of its own, has used so much.
+    pub(super) fn note_end(&mut self, spent: Option<Spent>) {
+        if let Some(run) = &mut self.run {
+            run.ended.get_or_insert_with(|| (Instant::now(), spent));
+        }
+    }
+
+    /// Notes what the program, or the step, has used that has ended.
+    fn note_usage(&mut self) {
+        self.finish_characters();
+        let Some(run) = &mut self.run else { return };
+        let (at, spent) = run.ended.unwrap_or_else(|| (Instant::now(), None));
+        let running = run.since.map(|since| at.saturating_duration_since(since));
+        let wall = run.counted + running.unwrap_or_default();
+        let used = run.meter.used(&self.setup.confined, spent);
+        let mut state = self.shared.lock();
+        if run.steps.is_some() {
+            state.cpu_spent += used.cpu / 1000;
+        }
+        let output = state.tally.written();
+        state.usage = Some(Usage { wall, used, output });
     }
 
     /// Adds characters that are incomplete to the output: their rest, if there is one, comes after something else.
@@ -411,7 +468,7 @@ impl Driver {
             .into_iter()
             .zip(&mut self.decoders)
         {
-            state.sink().push_bytes(stream, &decoder.finish());
+            state.sink().push_rest(stream, &decoder.finish());
         }
     }
 

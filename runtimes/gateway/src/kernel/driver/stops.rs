@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::parts::{Driver, KillReason, Run};
+use crate::kernel::confine::size;
 use crate::kernel::console::Stream;
 use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
@@ -79,32 +80,63 @@ impl Driver {
         self.note_shared_files().await;
         let Some(run) = &mut self.run else { return };
         run.kill_reason = Some(KillReason::TimedOut);
-        let mark = match (&mut self.step, &mut self.interpreter) {
-            (Some(step), _) => {
+        let limit = run.time_limit;
+        if !self.kill_program().await {
+            self.end(Ending::TimedOut {
+                limit,
+                restarted: false,
+            });
+        }
+    }
+
+    /// Whether the program has written more than it may. If that is new, its output says so, and it is to be
+    /// [killed](Self::kill_program) if it has not ended.
+    pub(super) fn exceeds_output(&mut self) -> bool {
+        let Some(run) = self.run.as_mut().filter(|it| it.kill_reason.is_none()) else {
+            return false;
+        };
+        let mut state = self.shared.lock();
+        let Some(most) = state.tally.exceeded() else {
+            return false;
+        };
+        run.kill_reason = Some(KillReason::LimitExceeded(Exceeded::output(most)));
+        let message = format!(
+            "killed: the program exceeded its output limit of {}\n",
+            size(most)
+        );
+        state.sink().push_text(Stream::Stderr, &message);
+        drop(state);
+        self.shared.to_client.notify_waiters();
+        true
+    }
+
+    /// Kills the program, and what it has started. Returns whether there is one.
+    pub(super) async fn kill_program(&mut self) -> bool {
+        let Some(run) = &mut self.run else {
+            return false;
+        };
+        let (mark, spared) = match (&mut self.step, &mut self.interpreter) {
+            (Some(step), interpreter) => {
                 step.process.kill_group();
-                step.mark.clone()
+                let spared = interpreter.as_ref().and_then(|it| it.id());
+                (step.mark.clone(), spared)
             }
             (None, Some(interpreter)) if run.steps.is_none() => {
                 interpreter.kill();
-                interpreter.mark().to_owned()
+                (interpreter.mark().to_owned(), None)
             }
-            _ => {
-                let limit = run.time_limit;
-                return self.end(Ending::TimedOut {
-                    limit,
-                    restarted: false,
-                });
-            }
+            _ => return false,
         };
         // Kills also what left the process group, and what removed its mark.
         let bystanders = std::mem::take(&mut run.bystanders);
         let (setup, terminal) = (Arc::clone(&self.setup), self.shared.lock().terminal);
         let kill = move || {
             sweep(&mark, None);
-            setup.confined.kill_new(&bystanders, terminal);
+            setup.confined.kill_new(&bystanders, terminal, spared);
         };
         // Awaited, so that it does not kill the next interpreter.
         let _ = tokio::task::spawn_blocking(kill).await;
+        true
     }
 
     /// Kills everything, as the kernel exceeded a limit. A run ends when its process has.
@@ -212,7 +244,9 @@ impl Driver {
         if let Some(run) = &mut self.run
             && let Some(since) = run.since.take()
         {
-            run.left = run.left.saturating_sub(since.elapsed());
+            let elapsed = since.elapsed();
+            run.left = run.left.saturating_sub(elapsed);
+            run.counted += elapsed;
         }
     }
 

@@ -58,6 +58,16 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Whether it is about the end of a program, or of a step.
+    pub(super) fn ends_program(&self) -> bool {
+        matches!(
+            self.status,
+            ExecutionStatus::BuildFinished | ExecutionStatus::CleanFinished
+        ) || self.status.is_end()
+    }
+}
+
 impl Ending {
     /// What there is to report of it, also whether the state of earlier snippets was lost before it; an error is one of the
     /// request.

@@ -35,8 +35,10 @@ pub(crate) use super::response::{ExecuteError, ExecuteResponse};
 use super::run::{Plan, StepKind};
 use super::sink::Sink;
 use super::stock::Held;
+use super::tally::Tally;
 use super::turn::Turn;
 use super::unclaimed::Unclaimed;
+use super::usage::Usage;
 use crate::lock::lock;
 
 /// The phase of the current run.
@@ -80,6 +82,10 @@ pub(crate) struct State {
     /// A copy of what came into it.
     pub(crate) log: Arc<Log>,
     gathering: Gathering,
+    /// How much the program has written.
+    pub(crate) tally: Tally,
+    /// What the latest run has used, or its step, once it has ended.
+    pub(crate) usage: Option<Usage>,
     /// What the console takes of the memory for output.
     pub(crate) held: Held,
     /// How long an execution may run that has no limit of its own; set when the kernel gets its owner.
@@ -164,6 +170,8 @@ impl Shared {
                 console: Console::new(),
                 log: Arc::new(held.new_log()),
                 gathering: Gathering::default(),
+                tally: Tally::default(),
+                usage: None,
                 held,
                 exec_timeout: Duration::ZERO,
                 listeners: 0,
@@ -409,6 +417,7 @@ impl State {
         Sink {
             console: &mut self.console,
             log: &self.log,
+            tally: &mut self.tally,
         }
     }
 
@@ -443,6 +452,7 @@ impl State {
         self.batch = plan.batch_steps().cloned();
         self.awaited = None;
         self.withdrawn = false;
+        self.usage = None;
         plan
     }
 
@@ -479,7 +489,8 @@ impl State {
         is_due: bool,
     ) -> Option<Result<ExecuteResponse, ExecuteError>> {
         let is_full = self.console.text_len() >= self.limit(limit);
-        let report = match &mut self.phase {
+        let is_marked = self.client_looks();
+        let mut report = match &mut self.phase {
             Phase::Gone => return Some(Err(ExecuteError::Gone)),
             Phase::Idle => Report::new(ExecutionStatus::Finished, json!({})),
             Phase::Running if is_due || is_full => {
@@ -521,6 +532,10 @@ impl State {
                 }
             }
         };
+        // Other clients are given what gateways of 2017, and managers, tell them.
+        if let (true, Some(usage)) = (is_marked, self.usage.take_if(|_| report.ends_program())) {
+            usage.add_to(&mut report.options);
+        }
         if !self.console.is_empty() {
             let is_marked = self.record.is_some();
             self.gathering.sent(Instant::now(), is_marked);

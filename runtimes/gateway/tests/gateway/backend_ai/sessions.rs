@@ -19,7 +19,7 @@ fn a_session_is_reached_by_name_and_by_id() {
     let body = json!({"name": "first", "image": image, "config": {"resources": {"cpu": 1, "mem": "256m"}}});
     let (status, created) = client.json("POST", "/session", &body);
     let id = created["sessionId"].as_str().unwrap().to_owned();
-    let expected = json!({"sessionId": id, "sessionName": "first", "status": "RUNNING", "servicePorts": [], "created": true, "extensions": ["final", "runs", "bytes", "file-modes", "any-size", "files", "interrupt", "keep-alive", "logs", "match", "attach", "terminal-directory", "refusals", "between"]});
+    let expected = json!({"sessionId": id, "sessionName": "first", "status": "RUNNING", "servicePorts": [], "created": true, "extensions": ["final", "runs", "bytes", "file-modes", "any-size", "files", "interrupt", "keep-alive", "logs", "match", "attach", "terminal-directory", "refusals", "between", "usage", "max-output"]});
     assert_eq!((status, &created), (201, &expected));
     assert_eq!(id.len(), 36);
 
