@@ -5,9 +5,10 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
-use sorna::{Console, KernelId, SessionToken, UploadProgress};
+use sorna::{Console, KernelId, SessionToken, UploadProgress, Usage};
 
 use crate::harmless;
 use crate::streams::{self, Stream};
@@ -122,6 +123,8 @@ pub(crate) enum Event<'e> {
     StepFinished {
         status: &'e str,
         exit_code: Option<i64>,
+        #[serde(flatten)]
+        used: Used,
     },
     InputRequested {
         password: bool,
@@ -149,6 +152,8 @@ pub(crate) enum Event<'e> {
         limit: Option<&'e str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         limit_max: Option<u64>,
+        #[serde(flatten)]
+        used: Used,
     },
     Failed {
         message: &'e str,
@@ -191,6 +196,33 @@ pub(crate) struct Form<'e> {
     pub(crate) content: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<&'e str>,
+}
+
+/// What a program has used, as far as the gateway says: times in ms, with fractions, and sizes in bytes.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Used {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wall_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_memory: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_bytes: Option<u64>,
+}
+
+impl From<Option<Usage>> for Used {
+    fn from(usage: Option<Usage>) -> Self {
+        let usage = usage.unwrap_or_default();
+        let ms = |time: Duration| time.as_micros() as f64 / 1000.0;
+        Self {
+            wall_ms: usage.wall_time.map(ms),
+            cpu_ms: usage.processor_time.map(ms),
+            peak_memory: usage.peak_memory,
+            output_bytes: usage.output,
+        }
+    }
 }
 
 /// The progress of an upload.

@@ -130,6 +130,21 @@ pub(crate) fn memory(text: &str) -> Result<Kib, String> {
     Ok(Kib(bytes.div_ceil(1024)))
 }
 
+/// A number of bytes, or a size such as `64k`.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    if is_negative(text) {
+        return Err("a size cannot be negative; the minimum is 1".to_owned());
+    }
+    let bytes = Config::new()
+        .with_binary()
+        .parse_size(text)
+        .map_err(|_| "expected a number and a unit, such as 512, 64k or 1m")?;
+    match bytes {
+        0 => Err("the minimum is 1".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
 /// The memory of a kernel. Without a unit, a number is one of bytes, which is hardly meant.
 pub(crate) fn kernel_memory(text: &str) -> Result<Kib, String> {
     const MINIMUM: u64 = 4 << 10;

@@ -136,6 +136,11 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with_all = ["files", "build", "exec"])]
     pub(crate) echo: bool,
 
+    /// Limit of what the program may write to standard output and standard error together, such as 64k or 1m. What it writes beyond
+    /// that is dropped, and it is killed. Each snippet, and each step of a program made of files, may write so much.
+    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
+    pub(super) max_output: Option<u64>,
+
     /// Print events as JSON, one object per line, instead of the program's output.
     #[arg(long)]
     pub(crate) json: bool,

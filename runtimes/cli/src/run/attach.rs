@@ -202,10 +202,15 @@ impl Attachment<'_> {
                 let shown = self.output.show(&console, &mut self.reporter);
                 shown.map_err(Stop::Output)
             }
-            ExecutionEvent::StepFinished { status, exit_code } => {
+            ExecutionEvent::StepFinished {
+                status,
+                exit_code,
+                usage,
+            } => {
                 let step = Event::StepFinished {
                     status: status.as_str(),
                     exit_code,
+                    used: usage.into(),
                 };
                 json::emit(&step).map_err(Stop::Output)?;
                 match exit_code.filter(|code| *code != 0) {
@@ -288,6 +293,7 @@ impl Attachment<'_> {
             step: result.step(),
             limit: result.exceeded().as_ref().map(|it| it.limit.as_str()),
             limit_max: result.exceeded().and_then(|it| it.max),
+            used: result.usage().into(),
         });
         end(result, &mut self.reporter)
     }

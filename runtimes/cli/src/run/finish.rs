@@ -9,7 +9,7 @@ use sorna::{
 };
 
 use super::left_running::may_be_seen;
-use super::resources::OverLimit;
+use super::resources::{OverLimit, bytes};
 use crate::advice::{aborted_advice, show_error_creating, show_left};
 use crate::chain::message;
 use crate::exit::Exit;
@@ -20,6 +20,9 @@ use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::terms::Terms;
 use crate::units::time;
+
+/// The exit code for a program that exceeded a limit other than that on time: that of one that was killed.
+const TOO_MUCH: i64 = 137;
 
 /// Why the command stops the run.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(crate) enum Stop {
     },
     /// The program runs for longer than this, which was asked for and which the gateway does not keep.
     Overtime(Duration),
+    /// The program has written more bytes than this, which was asked for and which the gateway does not keep.
+    TooMuch(u64),
     /// The session is blocked, which was reported.
     Blocked(KernelId),
     /// The kernel is not what was asked for.
@@ -73,6 +78,10 @@ impl Stop {
             Self::Overtime(limit) => format!(
                 "The program exceeded its time limit of {} (--exec-timeout), which this gateway does not keep.",
                 time(limit.as_secs_f64() * 1000.0)
+            ),
+            Self::TooMuch(most) => format!(
+                "The program exceeded its output limit of {} (--max-output), which this gateway does not keep. What it wrote beyond that is not shown.",
+                bytes(most)
             ),
             Self::Blocked(kernel) => left::blocked(&kernel),
             Self::Refused(message) | Self::Failed(message) => message,
@@ -168,6 +177,7 @@ pub(crate) fn finish(
         Some(problem) => {
             exit = match problem {
                 Stop::Overtime(_) => Exit::TIMEOUT,
+                Stop::TooMuch(_) => Exit::of_program(TOO_MUCH),
                 Stop::Refused(_) => Exit::USAGE,
                 _ => Exit::FAILURE,
             };

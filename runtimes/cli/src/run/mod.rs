@@ -15,6 +15,7 @@ mod made;
 pub(crate) mod media;
 pub(crate) mod output;
 mod own_limit;
+mod own_output;
 mod package;
 mod peek;
 mod plan;
@@ -56,6 +57,7 @@ use made::Made;
 use media::Gallery;
 use output::Output;
 use own_limit::OwnLimit;
+use own_output::OwnOutput;
 use plan::Planned;
 pub(crate) use plan::{check_sizes, collect, local_api};
 use resources::Wishes;
@@ -210,6 +212,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         over_limit: None,
         silence,
         limit,
+        own_output: OwnOutput::default(),
         stopped,
         kernel: None,
         record: None,

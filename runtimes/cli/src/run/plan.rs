@@ -222,8 +222,12 @@ fn looks_like_code(file: &Path) -> bool {
 
 fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
     let limits = &arguments.limits;
+    let mut executions = limits.limits();
+    if let Some(bytes) = arguments.max_output {
+        executions = executions.with_max_output(bytes);
+    }
     let mut spec = KernelSpec::new(arguments.lang.as_str())
-        .with_limits(limits.limits())
+        .with_limits(executions)
         .with_mounts(limits.mounts.clone());
     for (name, value) in env_file::read_all(&arguments.env_files)? {
         spec = spec.with_env(name, value);

@@ -8,7 +8,7 @@ use super::args::RunArgs;
 use crate::asked::Asked;
 use crate::harmless;
 use crate::target::Target;
-use crate::units::{size, time};
+use crate::units::{count, size, time};
 
 /// What to say of a program that exceeded a limit.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ impl<'r> Wishes<'r> {
         asked.filter(|_| self.dialect == Dialect::SornaV2 && !self.limits_executions)
     }
 
+    /// How much a program may write, if that was asked for.
+    pub(super) fn max_output(self) -> Option<u64> {
+        self.arguments.max_output
+    }
+
     /// Whether the program is left running, for which no time limit was asked for.
     pub(super) fn leaves(self) -> bool {
         self.arguments.detach && self.arguments.limits.exec_timeout.is_none()
@@ -87,6 +92,10 @@ impl<'r> Wishes<'r> {
         Some(match exceeded.limit {
             Limit::Time => self.over_time(target, kernel),
             Limit::Memory => self.over_memory(exceeded.max),
+            Limit::Output => OverLimit {
+                message: over_output(exceeded.max.or(self.max_output()), " (--max-output)"),
+                advice: None,
+            },
             limit => over_other(&limit, exceeded.max),
         })
     }
@@ -158,7 +167,22 @@ pub(crate) fn words(exceeded: &Exceeded) -> String {
             let max = max.unwrap_or_default();
             format!("The program exceeded its memory limit{max} and was killed.")
         }
+        (Limit::Output, max) => over_output(max, ""),
         (limit, max) => over_other(limit, max).message,
+    }
+}
+
+/// That a program has written too much.
+fn over_output(max: Option<u64>, set_by: &str) -> String {
+    let max = max.map_or(String::new(), |max| format!(" of {}", bytes(max)));
+    format!("The program exceeded its output limit{max}{set_by} and was killed.")
+}
+
+/// A size in bytes, as text.
+pub(super) fn bytes(number: u64) -> String {
+    match number {
+        0..1024 => count(usize::try_from(number).unwrap_or_default(), "byte"),
+        _ => size(number as f64 / 1024.0),
     }
 }
 

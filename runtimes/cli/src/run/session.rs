@@ -6,7 +6,7 @@ use std::time::Duration;
 use sorna::blocking::{Run, SendMeter};
 use sorna::protocol::Execute;
 use sorna::{
-    Dialect, Ending, Error, ExecutionEvent, ExecutionStatus, KernelId, RunEvent, RunPlan,
+    Dialect, Ending, Error, ExecutionEvent, ExecutionStatus, KernelId, Limit, RunEvent, RunPlan,
     SessionToken,
 };
 
@@ -17,13 +17,14 @@ use super::left_running::{Program, may_be_seen, may_run};
 use super::made::Made;
 use super::output::Output;
 use super::own_limit::OwnLimit;
+use super::own_output::OwnOutput;
 use super::resources::{OverLimit, Wishes};
 use super::silence::Silence;
 use super::source;
 use super::work_dir;
 use crate::chain::message;
 use crate::exit::Exit;
-use crate::json::{self, Event};
+use crate::json::{self, Event, Used};
 use crate::left::{self, Record, State, Turn};
 use crate::pending::PendingLine;
 use crate::progress::Progress;
@@ -107,6 +108,8 @@ pub(super) struct Session<'p> {
     pub(super) silence: Silence,
     /// The time limit of executions, where the gateway does not keep it.
     pub(super) limit: OwnLimit,
+    /// The limit on what they write, where the gateway does not keep it.
+    pub(super) own_output: OwnOutput,
     pub(super) stopped: Stopped,
     /// The session, if it is one that is kept.
     pub(super) kernel: Option<KernelId>,
@@ -328,12 +331,15 @@ impl Session<'_> {
             RunEvent::ExecutionStarted { index } => json::emit(&Event::ExecutionStarted {
                 index: *index - before,
             }),
-            RunEvent::Execution(ExecutionEvent::StepFinished { status, exit_code }) => {
-                json::emit(&Event::StepFinished {
-                    status: status.as_str(),
-                    exit_code: *exit_code,
-                })
-            }
+            RunEvent::Execution(ExecutionEvent::StepFinished {
+                status,
+                exit_code,
+                usage,
+            }) => json::emit(&Event::StepFinished {
+                status: status.as_str(),
+                exit_code: *exit_code,
+                used: (*usage).into(),
+            }),
             RunEvent::Execution(ExecutionEvent::InputRequested { .. })
                 if self.input.is_pending() =>
             {
@@ -358,6 +364,7 @@ impl Session<'_> {
                 step: result.step(),
                 limit: result.exceeded().as_ref().map(|it| it.limit.as_str()),
                 limit_max: result.exceeded().and_then(|it| it.max),
+                used: result.usage().into(),
             }),
             RunEvent::CleaningUp => json::emit(&Event::CleaningUp),
             _ => Ok(()),
@@ -402,6 +409,10 @@ impl Session<'_> {
                     && !self.temporary
                     && self.target.client.offers(Execute::ATTACH).unwrap_or(false);
                 self.wishes.note_marks(self.is_marked);
+                self.own_output = OwnOutput::new(self.wishes.max_output().filter(|_| {
+                    let offers = || self.target.client.offers(Execute::MAX_OUTPUT);
+                    !(self.is_marked && offers().unwrap_or(false))
+                }));
                 let asked = self.wishes.asked();
                 let compared = asked.compare(self.target, &kernel, self.dialect, is_new);
                 for remark in compared.remarks {
@@ -462,6 +473,7 @@ impl Session<'_> {
                 show_unchecked(reporter, uploaded);
             }
             RunEvent::ExecutionStarted { .. } => {
+                self.own_output.restart();
                 self.stays = None;
                 if let Some(kernel) = &self.ready {
                     self.made.begin(&self.target.client.kernel(kernel.clone()));
@@ -519,10 +531,26 @@ impl Session<'_> {
 
     fn show_execution(&mut self, event: ExecutionEvent) -> Result<(), Stop> {
         match event {
-            ExecutionEvent::Console(console) => self
-                .output
-                .show(&console, &mut self.reporter)
-                .map_err(Stop::Output)?,
+            ExecutionEvent::Console(console) => {
+                let console = self.own_output.cut(console);
+                self.output
+                    .show(&console, &mut self.reporter)
+                    .map_err(Stop::Output)?;
+                if let Some(most) = self.own_output.exceeded() {
+                    // The gateway says nothing of it.
+                    json::emit(&Event::ExecutionFinished {
+                        index: self.execution - usize::from(self.enters.is_some()),
+                        status: "cancelled",
+                        exit_code: None,
+                        step: None,
+                        limit: Some(Limit::Output.as_str()),
+                        limit_max: Some(most),
+                        used: Used::default(),
+                    })
+                    .map_err(Stop::Output)?;
+                    return Err(Stop::TooMuch(most));
+                }
+            }
             ExecutionEvent::KernelBusy(busy) => {
                 self.set_program(Program::Ended);
                 let noun = Terms::of(self.dialect).kernel;
@@ -539,6 +567,7 @@ impl Session<'_> {
             ExecutionEvent::StepFinished {
                 status: ExecutionStatus::BuildFinished,
                 exit_code,
+                ..
             } => match exit_code {
                 None | Some(0) => {
                     self.reporter.done("Build finished.");

@@ -335,6 +335,48 @@ fn the_command_keeps_a_time_limit_that_it_does_not() {
     assert_eq!(run(address, &minute, "").0, Some(0));
 }
 
+#[test]
+fn the_command_keeps_a_limit_on_output_that_it_does_not() {
+    let endless = |_: &[String]| json!({"status": "continued", "console": [["stdout", "0123456789"], ["stderr", "x"]]});
+    let limit = ["--max-output", "25", "python3", "-c", "code"];
+    let (address, _) = executing(endless);
+    let (code, stdout, stderr) = run(address, &limit, "");
+    assert_eq!(
+        (code, stdout.as_str()),
+        (Some(137), "01234567890123456789012"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.starts_with("xx") || stderr.contains("xx"),
+        "{stderr}"
+    );
+    let why = "The program exceeded its output limit of 25 bytes (--max-output), which this gateway does not keep.";
+    assert!(stderr.contains(why), "{stderr}");
+
+    let (address, _) = executing(endless);
+    let (code, stdout, _) = run(address, &[&["--json"], &limit[..]].concat(), "");
+    assert_eq!(code, Some(137));
+    let lines = stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let end = lines
+        .into_iter()
+        .find(|line| line["event"] == "execution-finished");
+    let expected = json!({"v": 1, "event": "execution-finished", "index": 0, "status": "cancelled", "exitCode": null, "limit": "output", "limitMax": 25});
+    assert_eq!(end, Some(expected), "{stdout}");
+
+    // One that prints no more than that; what it has used is not known.
+    let (address, _) = executing(|_| json!({"status": "finished", "console": [["stdout", "x"]]}));
+    let (code, stdout, stderr) = run(address, &[&["--json"], &limit[..]].concat(), "");
+    assert_eq!(code, Some(0), "{stderr}");
+    let end = stdout
+        .lines()
+        .find(|line| line.contains("execution-finished"));
+    let expected =
+        r#"{"v":1,"event":"execution-finished","index":0,"status":"finished","exitCode":null}"#;
+    assert_eq!(end, Some(expected));
+}
+
 /// A gateway whose one program runs until it is continued this often after its first response, and then ends. Later ones end at
 /// once, and print their code.
 fn busy(continued: usize) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {

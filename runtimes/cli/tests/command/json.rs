@@ -10,7 +10,7 @@ use snapbox::cmd::cargo_bin;
 use sorna_gateway::GatewayConfig;
 
 use crate::support::{
-    check, gateway, gateway_with, here, program, sorna, sorna_at, stub, wait, write,
+    backend_at, check, gateway, gateway_with, here, program, sorna, sorna_at, stub, wait, write,
 };
 
 fn schema() -> Value {
@@ -231,6 +231,124 @@ fn failures_have_the_gateway_s_message_and_problem_type() {
     assert_eq!(events(&lines), ["failed", "advice", "finished"]);
     let (lines, code) = run(sorna(directory.path()), &["--local", "c", "missing.c"]);
     assert_eq!((events(&lines), code), (vec!["failed", "finished"], 2));
+}
+
+#[test]
+fn the_end_of_an_execution_says_what_it_has_used_in_both_dialects() {
+    let gateway = gateway();
+    let directory = here();
+    let program = r#"#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+int main() {
+    char *held = malloc(200 << 20);
+    memset(held, 1, 200 << 20);
+    while (clock() < 300 * (CLOCKS_PER_SEC / 1000)) held[0]++;
+    fputs("abc", stderr);
+    return puts("abc") < 0 || held[5] != 1;
+}
+"#;
+    write(directory.path(), &[("main.c", program)]);
+    let number = |line: &Value, field: &str| line[field].as_f64().expect(field);
+    for at in [sorna_at, backend_at] {
+        let (lines, code) = run(at(directory.path(), &gateway), &["c", "main.c"]);
+        assert_eq!(code, 0, "{lines:?}");
+        let end = find(&lines, "execution-finished");
+        assert!(number(end, "cpuMs") >= 250.0, "{end}");
+        assert!(number(end, "wallMs") >= 250.0, "{end}");
+        assert!(end["peakMemory"].as_u64() >= Some(200 << 20), "{end}");
+        assert_eq!(end["outputBytes"], 7, "{end}");
+        // The compiler's.
+        let built = find(&lines, "step-finished");
+        assert!(number(built, "wallMs") > 0.0, "{built}");
+        assert!(built["peakMemory"].as_u64() < Some(200 << 20), "{built}");
+        let (lines, _) = run(
+            at(directory.path(), &gateway),
+            &["bash", "-c", "echo x; sleep 0.3"],
+        );
+        let end = find(&lines, "execution-finished");
+        assert!(number(end, "cpuMs") < 250.0, "{end}");
+        assert!(number(end, "wallMs") >= 300.0, "{end}");
+        assert_eq!(end["outputBytes"], 2, "{end}");
+    }
+    gateway.stop();
+}
+
+#[test]
+fn a_program_that_writes_too_much_is_cut_off() {
+    let gateway = gateway();
+    let directory = here();
+    write(directory.path(), &[("main.sh", "yes 0123456789")]);
+    for at in [sorna_at, backend_at] {
+        for program in [&["-c", "yes 0123456789"][..], &["main.sh"]] {
+            let arguments = [&["--max-output", "1k", "bash"], program].concat();
+            let (lines, code) = run(at(directory.path(), &gateway), &arguments);
+            assert_eq!(code, 137, "{lines:?}");
+            let printed = lines.iter().filter(|line| line["event"] == "stdout");
+            let printed = printed.map(|line| line["text"].as_str().expect("text").len());
+            assert_eq!(printed.sum::<usize>(), 1024, "{lines:?}");
+            let end = find(&lines, "execution-finished");
+            assert_eq!(
+                (&end["limit"], &end["limitMax"]),
+                (&json!("output"), &json!(1024))
+            );
+            assert_eq!(
+                (&end["status"], &end["exitCode"]),
+                (&json!("finished"), &json!(137))
+            );
+            assert!(end["outputBytes"].as_u64() > Some(1024), "{end}");
+            let failed = find(&lines, "failed");
+            assert_eq!(
+                failed["message"],
+                "The program exceeded its output limit of 1 KiB (--max-output) and was killed."
+            );
+        }
+        // As much as it may.
+        let arguments = [
+            "--max-output",
+            "4",
+            "bash",
+            "-c",
+            "printf abcd",
+            "-c",
+            "printf efgh >&2",
+        ];
+        let (lines, code) = run(at(directory.path(), &gateway), &arguments);
+        assert_eq!(code, 0, "{lines:?}");
+        assert_eq!(find(&lines, "stdout")["text"], "abcd");
+        assert_eq!(find(&lines, "stderr")["text"], "efgh");
+    }
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.args([
+        "run",
+        "-q",
+        "--max-output",
+        "9",
+        "python3",
+        "-c",
+        "while True: print('ab')",
+    ]);
+    check(command).code(137).stdout_eq("ab\nab\nab\n").stderr_eq(
+        "killed: the program exceeded its output limit of 9 bytes\n\
+         \u{2718} The program exceeded its output limit of 9 bytes (--max-output) and was killed.\n",
+    );
+    gateway.stop();
+}
+
+#[test]
+fn a_program_that_takes_too_much_memory_is_named() {
+    let directory = here();
+    let code = "x = []\nwhile True: x.append(b'x' * (8 << 20))";
+    let arguments = ["--local", "--max-mem", "100m", "python3", "-c", code];
+    let (lines, exit) = run(sorna(directory.path()), &arguments);
+    assert_eq!(exit, 137, "{lines:?}");
+    let end = find(&lines, "execution-finished");
+    assert_eq!(
+        (&end["limit"], &end["limitMax"]),
+        (&json!("memory"), &json!(100 << 20))
+    );
+    assert!(end["peakMemory"].as_u64() > Some(50 << 20), "{end}");
 }
 
 #[test]
