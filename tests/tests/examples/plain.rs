@@ -29,19 +29,34 @@ fn every_submission_gets_the_right_verdict() {
     for line in table.lines().skip(1) {
         let mut words = line.splitn(3, char::is_whitespace);
         let (_, name) = words.next().unwrap().split_once('-').unwrap();
-        let verdict = line[22..].to_owned();
+        let (used, verdict) = (&line[22..39], line[41..].to_owned());
         let expected = match name {
-            "right" => "accepted",
-            "minus" | "abs" | "silent" => "wrong answer",
-            "typo" | "exit" | "null" => "crashes",
-            "syntax" => "does not compile",
-            "loop" | "sleep" => "too slow",
-            "hoard" | "bomb" => "too much memory or too many processes",
-            "babble" => "too much output",
-            "curious" => "wants more input",
+            "right" => "OK   accepted",
+            "minus" | "abs" | "silent" => "WA   wrong answer",
+            "typo" | "exit" | "null" => "RE   crashes",
+            "syntax" => "CE   does not compile",
+            "loop" | "sleep" => "TLE  too slow",
+            "hoard" => "MLE  too much memory",
+            // Whichever is exceeded first.
+            "bomb" if verdict.starts_with("PLE") => "PLE  too many processes",
+            "bomb" => "MLE  too much memory",
+            "babble" => "OLE  too much output",
+            "curious" => "ILE  wants more input",
             name => panic!("{name}"),
         };
         assert_eq!(verdict, expected, "{line}");
+        let numbers: Vec<_> = used.split_whitespace().collect();
+        match name {
+            // It is cancelled.
+            "curious" => assert_eq!(numbers, ["-", "-"], "{line}"),
+            _ => assert!(matches!(numbers[..], [_, "ms", _, "MiB"]), "{line}"),
+        }
+        let time: u64 = numbers[0].parse().unwrap_or_default();
+        match name {
+            "sleep" => assert!(time < 1000, "{line}"),
+            "loop" => assert!(time > 100, "{line}"),
+            _ => {}
+        }
         *verdicts.entry(verdict).or_insert(0) += 1;
     }
     assert_eq!(verdicts.values().sum::<usize>(), 100);
@@ -70,6 +85,19 @@ fn another_http_client_sends_the_requests() {
     let gateway = gateway();
     assert_eq!(
         output(&mut example_on(&gateway, "own_transport")),
+        "hello world\n"
+    );
+    assert_eq!(gateway.stats().kernels, 0);
+}
+
+#[test]
+fn a_runtime_that_holds_a_handle_drives_a_client() {
+    if !need("python3") {
+        return;
+    }
+    let gateway = gateway();
+    assert_eq!(
+        output(&mut example_on(&gateway, "own_runtime")),
         "hello world\n"
     );
     assert_eq!(gateway.stats().kernels, 0);

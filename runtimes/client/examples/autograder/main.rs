@@ -6,9 +6,9 @@
 //! ```
 //!
 //! It starts its own gateway, which needs python3 and gcc on this machine; with `SORNA_ENDPOINT`,
-//! `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set, it uses the gateway named there. Time and memory are
-//! limited by the kernel, output and input here. Whatever a submission does, it gets a verdict and
-//! its kernel is destroyed; an error means that the grader itself failed.
+//! `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set, it uses the gateway named there. Time, memory and output are
+//! limited by the gateway, which also says what a submission has used, and input here. Whatever a submission does, it gets a
+//! verdict and its kernel is destroyed; an error means that the grader itself failed.
 
 mod submissions;
 
@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use sorna::tokio::Client;
 use sorna::{
-    Batch, Ending, ExecuteMode, ExecutionEvent, ExecutionResult, ExecutionStatus, KernelSpec,
-    Limits, RunEvent, RunPlan, UploadFile,
+    Batch, Ending, ExecuteMode, ExecutionEvent, ExecutionResult, KernelSpec, Limit, Limits,
+    RunEvent, RunPlan, UploadFile, Usage,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use submissions::Submission;
@@ -41,7 +41,7 @@ const AT_A_TIME: usize = 4;
 const TIME: Duration = Duration::from_secs(3);
 const MEMORY: u64 = 128 << 20;
 const PROCESSES: u64 = 32;
-const OUTPUT: usize = 64 * 1024;
+const OUTPUT: u64 = 64 * 1024;
 /// The argument with which the gateway starts this program.
 const BOX: &str = "__box";
 
@@ -57,7 +57,8 @@ enum Verdict {
     DoesNotCompile,
     Crashes,
     TooSlow,
-    TooLarge,
+    TooMuchMemory,
+    TooManyProcesses,
     TooMuchOutput,
     WantsMoreInput,
 }
@@ -65,23 +66,49 @@ enum Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Accepted => "accepted",
-            Self::WrongAnswer => "wrong answer",
-            Self::DoesNotCompile => "does not compile",
-            Self::Crashes => "crashes",
-            Self::TooSlow => "too slow",
-            Self::TooLarge => "too much memory or too many processes",
-            Self::TooMuchOutput => "too much output",
-            Self::WantsMoreInput => "wants more input",
+            Self::Accepted => "OK   accepted",
+            Self::WrongAnswer => "WA   wrong answer",
+            Self::DoesNotCompile => "CE   does not compile",
+            Self::Crashes => "RE   crashes",
+            Self::TooSlow => "TLE  too slow",
+            Self::TooMuchMemory => "MLE  too much memory",
+            Self::TooManyProcesses => "PLE  too many processes",
+            Self::TooMuchOutput => "OLE  too much output",
+            Self::WantsMoreInput => "ILE  wants more input",
         })
     }
 }
 
+/// A verdict, and the most that a case has used, as far as the gateway says.
+#[derive(Debug)]
+struct Grade {
+    verdict: Verdict,
+    time: Option<Duration>,
+    memory: Option<u64>,
+}
+
+impl Grade {
+    fn count(&mut self, usage: Usage) {
+        self.time = self.time.max(usage.processor_time);
+        self.memory = self.memory.max(usage.peak_memory);
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.time.map(|time| format!("{} ms", time.as_millis()));
+        let mib = self.memory.map(|bytes| format!("{} MiB", bytes >> 20));
+        let text = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
+        write!(f, "{:>8} {:>8}  {}", text(&ms), text(&mib), self.verdict)
+    }
+}
+
 /// Runs a submission on all cases, until one fails.
-async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, sorna::Report> {
+async fn grade(client: &Client, submission: &Submission) -> Result<Grade, sorna::Report> {
     let limits = Limits::new()
         .with_exec_timeout(TIME)
-        .with_max_memory(MEMORY);
+        .with_max_memory(MEMORY)
+        .with_max_output(OUTPUT);
     let spec = KernelSpec::new(submission.language).with_limits(limits);
     let file = UploadFile::from_bytes(submission.file, submission.code)?;
     // Built once and run for each case.
@@ -94,13 +121,17 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, sorn
     let mut run = client.run(plan.with_files(vec![file]));
     let canceller = run.canceller();
 
-    let mut verdict = Verdict::Accepted;
+    let mut grade = Grade {
+        verdict: Verdict::Accepted,
+        time: None,
+        memory: None,
+    };
     let mut case = &CASES[0];
     let mut input = case.input.iter();
     let mut output = String::new();
     while let Some(event) = run.next_event().await? {
         // A verdict cancels a program that still runs. Then its kernel is destroyed; wait for that.
-        if verdict != Verdict::Accepted {
+        if grade.verdict != Verdict::Accepted {
             continue;
         }
         match event {
@@ -111,32 +142,43 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, sorn
             }
             RunEvent::Execution(ExecutionEvent::Console(console)) => {
                 output += &console.stdout();
-                if output.len() > OUTPUT {
-                    verdict = Verdict::TooMuchOutput;
+                // Gateways of others do not keep the limit.
+                if output.len() as u64 > OUTPUT {
+                    grade.verdict = Verdict::TooMuchOutput;
                 }
             }
             RunEvent::Execution(ExecutionEvent::InputRequested { .. }) => match input.next() {
                 Some(line) => run.answer(*line)?,
-                None => verdict = Verdict::WantsMoreInput,
+                None => grade.verdict = Verdict::WantsMoreInput,
             },
-            RunEvent::ExecutionFinished(result) => verdict = judge(&result, &output, case),
+            RunEvent::ExecutionFinished(result) => {
+                grade.verdict = judge(&result, &output, case);
+                result
+                    .usage()
+                    .into_iter()
+                    .for_each(|usage| grade.count(usage));
+            }
             _ => {}
         }
-        if verdict != Verdict::Accepted {
+        if grade.verdict != Verdict::Accepted {
             canceller.cancel().await?;
         }
     }
     match run.into_report().map(|report| report.ending) {
-        Some(Ending::Failed(error)) if verdict == Verdict::Accepted => Err(error.into()),
-        _ => Ok(verdict),
+        Some(Ending::Failed(error)) if grade.verdict == Verdict::Accepted => Err(error.into()),
+        _ => Ok(grade),
     }
 }
 
 fn judge(result: &ExecutionResult, output: &str, case: &Case) -> Verdict {
+    match result.exceeded().map(|exceeded| exceeded.limit) {
+        Some(Limit::Time) => return Verdict::TooSlow,
+        Some(Limit::Memory) => return Verdict::TooMuchMemory,
+        Some(Limit::Processes) => return Verdict::TooManyProcesses,
+        Some(Limit::Output) => return Verdict::TooMuchOutput,
+        _ => {}
+    }
     match (result.exit_code(), result.step()) {
-        _ if result.status == ExecutionStatus::ExecTimeout => Verdict::TooSlow,
-        // Killed by SIGKILL, as kernels are that use too much.
-        (Some(137), _) => Verdict::TooLarge,
         (Some(1..), Some("build")) => Verdict::DoesNotCompile,
         (None | Some(0), _) if output.trim_end() == case.output => Verdict::Accepted,
         (None | Some(0), _) => Verdict::WrongAnswer,
@@ -176,28 +218,34 @@ async fn grade_all() -> Result<(), sorna::Report> {
         .buffer_unordered(AT_A_TIME);
     let mut graded: Vec<_> = graded.collect().await;
     // The others may have slowed it down: a submission that was too slow is run again, alone.
-    for (submission, verdict) in &mut graded {
-        if matches!(verdict, Ok(Verdict::TooSlow)) {
-            *verdict = grade(&client, submission).await;
+    for (submission, graded) in &mut graded {
+        if graded
+            .as_ref()
+            .is_ok_and(|it| it.verdict == Verdict::TooSlow)
+        {
+            *graded = grade(&client, submission).await;
         }
     }
     graded.sort_by_key(|(submission, _)| &submission.student);
 
-    println!("{:<12} {:<8} verdict", "student", "language");
+    println!(
+        "{:<12} {:<8} {:>8} {:>8}  verdict",
+        "student", "language", "time", "memory"
+    );
     let mut summary = BTreeMap::new();
     let mut ungraded = 0;
     for (
         Submission {
             student, language, ..
         },
-        verdict,
+        grade,
     ) in graded
     {
         print!("{student:<12} {language:<8} ");
-        match verdict {
-            Ok(verdict) => {
-                println!("{verdict}");
-                *summary.entry(verdict).or_insert(0) += 1;
+        match grade {
+            Ok(grade) => {
+                println!("{grade}");
+                *summary.entry(grade.verdict).or_insert(0) += 1;
             }
             Err(error) => {
                 println!("NOT GRADED: {error}");
