@@ -48,7 +48,7 @@ impl Bystanders {
 }
 
 /// How long the system runs, in the unit of `/proc/<id>/stat`.
-fn ticks() -> u64 {
+pub(super) fn ticks() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let per_second = rustix::param::clock_ticks_per_second();
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

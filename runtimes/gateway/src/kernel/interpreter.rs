@@ -13,6 +13,7 @@ use super::input::InputFifo;
 use super::language::{Query, Runner};
 use super::output::OutputPipes;
 use super::process::Process;
+use super::procfs;
 use super::prompts::Adapted;
 use super::setup::Setup;
 use super::spawn::{Streams, spawn};
@@ -41,6 +42,8 @@ pub(crate) struct Interpreter {
     keeps_input: bool,
     /// Whether it has run a snippet.
     has_run: bool,
+    /// The most memory that it had in earlier snippets, if the system could not forget that.
+    old_peak: u64,
     /// How many interrupts of one snippet it may leave unanswered.
     patience: Option<u32>,
     /// How many the current snippet has received.
@@ -108,6 +111,7 @@ impl Interpreter {
             echoes: runner.echoes(),
             keeps_input: runner.keeps_input(),
             has_run: false,
+            old_peak: 0,
             patience: runner.patience(),
             interrupts: 0,
             room: None,
@@ -128,6 +132,22 @@ impl Interpreter {
     /// What it has used, if it has ended and that is known.
     pub(crate) fn spent(&self) -> Option<Spent> {
         self.process.spent()
+    }
+
+    /// Its process, if that runs: in a box, not the helper's.
+    pub(crate) fn program(&mut self) -> Option<u32> {
+        self.process.program()
+    }
+
+    /// The most memory that it had in earlier snippets, if the system could not forget that; else 0.
+    pub(crate) fn old_peak(&self) -> u64 {
+        self.old_peak
+    }
+
+    /// Has the system forget the most memory that it had, which was this.
+    pub(crate) fn forget_peak(&mut self, peak: u64) {
+        let is_forgotten = self.program().is_some_and(procfs::forget_peak);
+        self.old_peak = if is_forgotten { 0 } else { peak };
     }
 
     /// Whether it has run a snippet.

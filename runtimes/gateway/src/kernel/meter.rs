@@ -8,28 +8,38 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use super::bystanders::ticks;
 use super::confine::Confined;
+use super::interpreter::Interpreter;
 use super::procfs;
 use crate::boxes::Spent;
 
-/// Measures a program.
-#[derive(Debug)]
+/// Measures a program; the default one measures nothing.
+#[derive(Debug, Default)]
 pub(crate) struct Meter {
     /// The process that the gateway has started for it, once it has.
     root: Option<u32>,
     /// How many of the first processes below are helpers of the gateway.
     helpers: usize,
-    /// Whether that process is the program's, and has run nothing before.
+    /// The interpreter that runs it, if it is a snippet.
+    interpreter: Option<u32>,
+    /// Whether that process has run nothing before.
     is_new: bool,
-    /// What its processes had used before, in µs.
-    before: u64,
-    /// The same for the control group.
+    /// What processes had used before, in µs, that ran already.
+    before: HashMap<u32, u64>,
+    /// When it began, in the system's ticks.
+    began: u64,
+    /// The processor time of the control group before.
     group_before: Option<u64>,
     /// Where the system says how much memory the control group has had since then.
     group_peak: Option<File>,
-    /// The most memory that processes had before whose peak could not be forgotten.
-    peaks: HashMap<u32, u64>,
+    /// The peak of the interpreter before, if that could not be forgotten.
+    old_peak: u64,
+    /// Whether it was looked at while it ran. A short snippet is not: only its interpreter is, at its end, which takes some µs.
+    is_looked_at: bool,
     used: Used,
+    /// The peak of the interpreter, as long as it is to be forgotten.
+    peak_to_forget: Option<u64>,
 }
 
 /// What was used.
@@ -47,12 +57,16 @@ impl Meter {
         Self {
             root: None,
             helpers: usize::from(confined.has_box()),
+            interpreter: None,
             is_new: true,
-            before: 0,
+            before: HashMap::new(),
+            began: 0,
             group_before: confined.group_cpu(),
             group_peak: confined.group_peak(),
-            peaks: HashMap::new(),
+            old_peak: 0,
+            is_looked_at: false,
             used: Used::default(),
+            peak_to_forget: None,
         }
     }
 
@@ -61,52 +75,77 @@ impl Meter {
         self.root = root;
     }
 
-    /// For a snippet in a process that runs already. `is_new` if it has run no other.
-    pub(crate) fn of_running(confined: &Confined, root: Option<u32>, is_new: bool) -> Self {
+    /// For a snippet that an interpreter runs.
+    pub(crate) fn of_snippet(confined: &Confined, interpreter: &mut Interpreter) -> Self {
         let mut this = Self::of_new(confined);
-        this.root = root;
-        this.is_new = is_new;
-        for process in this.processes() {
-            this.before += procfs::stat(process).map_or(0, |stat| stat.usage.cpu * 1000);
-            if !procfs::forget_peak(process)
-                && let Some((most, _)) = procfs::peak(process)
-            {
-                this.peaks.insert(process, most);
-            }
+        this.root = interpreter.id();
+        this.interpreter = interpreter.program();
+        this.is_new = !interpreter.has_run();
+        this.old_peak = interpreter.old_peak();
+        this.began = ticks();
+        if let Some(process) = this.interpreter.filter(|_| this.group_before.is_none()) {
+            this.before.insert(process, cpu_of(process));
         }
         this
     }
 
-    fn processes(&self) -> impl Iterator<Item = u32> + use<> {
-        let all = self.root.map(procfs::tree).unwrap_or_default();
-        all.into_iter().skip(self.helpers)
-    }
-
     /// Looks at what its processes have used so far.
     pub(crate) fn look(&mut self) {
-        let mut cpu = 0;
-        for process in self.processes() {
-            cpu += procfs::stat(process).map_or(0, |stat| stat.usage.cpu * 1000);
-            if let Some((most, now)) = procfs::peak(process) {
-                let before = self.peaks.get(&process);
-                let peak = before.map_or(most, |before| if most > *before { most } else { now });
-                self.used.peak = self.used.peak.max(peak);
-            }
+        self.is_looked_at = true;
+        let mut sum = 0;
+        let all = self.root.map(procfs::tree).unwrap_or_default();
+        for process in all.into_iter().skip(self.helpers) {
+            let Some(stat) = procfs::stat(process) else {
+                continue;
+            };
+            let cpu = stat.usage.cpu * 1000;
+            let is_older = stat.started < self.began && self.interpreter != Some(process);
+            let before = self.before.entry(process).or_insert_with(|| {
+                // Of a snippet before this one.
+                if is_older {
+                    procfs::forget_peak(process);
+                }
+                if is_older { cpu } else { 0 }
+            });
+            sum += cpu.saturating_sub(*before);
+            self.look_at_memory(process);
         }
-        self.used.cpu = self.used.cpu.max(cpu.saturating_sub(self.before));
+        self.used.cpu = self.used.cpu.max(sum);
+    }
+
+    fn look_at_memory(&mut self, process: u32) {
+        let Some((most, now)) = procfs::peak(process) else {
+            return;
+        };
+        let is_interpreter = self.interpreter == Some(process);
+        let is_old = is_interpreter && most <= self.old_peak;
+        self.used.peak = self.used.peak.max(if is_old { now } else { most });
+        if is_interpreter {
+            self.peak_to_forget = (most > now).then_some(most);
+        }
     }
 
     /// What it has used when it has ended. `spent` is what its process has, if that has ended as well, and else it is looked at.
     pub(crate) fn used(&mut self, confined: &Confined, spent: Option<Spent>) -> Used {
-        match spent {
-            Some(spent) => {
-                self.used.cpu = self.used.cpu.max(spent.cpu.saturating_sub(self.before));
+        match (spent, self.interpreter) {
+            (Some(spent), interpreter) => {
+                let before = interpreter.and_then(|it| self.before.get(&it));
+                let cpu = spent.cpu.saturating_sub(before.copied().unwrap_or(0));
+                if self.is_new || before.is_some() {
+                    self.used.cpu = self.used.cpu.max(cpu);
+                }
                 let is_certain = spent.peak > spent.least;
                 if self.is_new && (is_certain || self.used.peak == 0) {
                     self.used.peak = self.used.peak.max(spent.peak);
                 }
             }
-            None => self.look(),
+            (None, Some(interpreter)) if !self.is_looked_at => {
+                if let Some(before) = self.before.get(&interpreter) {
+                    self.used.cpu = cpu_of(interpreter).saturating_sub(*before);
+                }
+                self.look_at_memory(interpreter);
+            }
+            (None, _) => self.look(),
         }
         let group = confined.group_cpu().zip(self.group_before);
         let group = group.map_or(0, |(now, before)| now.saturating_sub(before));
@@ -116,6 +155,16 @@ impl Meter {
         }
         self.used
     }
+
+    /// The peak of the interpreter, if the next snippet would have it as well.
+    pub(crate) fn peak_to_forget(&self) -> Option<u64> {
+        self.peak_to_forget
+    }
+}
+
+/// The processor time of a process so far, in µs.
+fn cpu_of(process: u32) -> u64 {
+    procfs::stat(process).map_or(0, |stat| stat.usage.cpu * 1000)
 }
 
 /// The number that is all that a file of the system has.

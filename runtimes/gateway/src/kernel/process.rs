@@ -33,6 +33,8 @@ pub(crate) struct Process {
     unconfirmed: u32,
     /// Reports the end of a process without a helper, before it is waited for.
     end: Option<Receiver>,
+    /// The program's process, once it was looked for.
+    program: Option<u32>,
     /// The status of the program, if the helper has told it meanwhile.
     told: Option<i32>,
     /// What it has used, once it has ended.
@@ -45,6 +47,7 @@ impl Process {
     pub(crate) fn new(child: Child) -> Self {
         Self {
             end: child.id().and_then(end_of),
+            program: child.id(),
             child,
             control: None,
             unconfirmed: 0,
@@ -61,6 +64,7 @@ impl Process {
             control: Some(control),
             unconfirmed: 0,
             end: None,
+            program: None,
             told: None,
             spent: None,
             status: None,
@@ -70,6 +74,15 @@ impl Process {
     /// The root of its tree of processes, until it was waited for.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// The process of the program itself, if it runs.
+    pub(crate) fn program(&mut self) -> Option<u32> {
+        let helper = self.id()?;
+        if self.program.is_none() {
+            self.program = procfs::tree(helper).get(1).copied();
+        }
+        self.program
     }
 
     /// Waits for its end. May be dropped and called again.

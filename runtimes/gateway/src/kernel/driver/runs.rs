@@ -62,7 +62,7 @@ impl Driver {
             since: Some(Instant::now()),
             counted: Duration::ZERO,
             ended: None,
-            meter: Meter::of_new(&self.setup.confined),
+            meter: Meter::default(),
             kill_reason: None,
             interrupted: None,
             signal_at: None,
@@ -416,7 +416,7 @@ impl Driver {
         if self.run.as_ref().is_some_and(|run| run.steps.is_none()) {
             self.note_usage();
         }
-        self.run = None;
+        let peak = self.run.take().and_then(|run| run.meter.peak_to_forget());
         self.requests.clear();
         self.asked = None;
         self.withdrawn = false;
@@ -426,15 +426,17 @@ impl Driver {
         // What processes print that it has left behind is not its output.
         self.shared.lock().tally = Tally::default();
         self.shared.enter(Phase::Ended(ending));
+        // Its client need not wait for that.
+        if let (Some(peak), Some(interpreter)) = (peak, &mut self.interpreter) {
+            interpreter.forget_peak(peak);
+        }
     }
 
     /// Measures the snippet that begins.
     fn measure_snippet(&mut self) {
-        let (Some(run), Some(interpreter)) = (&mut self.run, &self.interpreter) else {
-            return;
-        };
-        let (confined, is_new) = (&self.setup.confined, !interpreter.has_run());
-        run.meter = Meter::of_running(confined, interpreter.id(), is_new);
+        if let (Some(run), Some(interpreter)) = (&mut self.run, &mut self.interpreter) {
+            run.meter = Meter::of_snippet(&self.setup.confined, interpreter);
+        }
     }
 
     /// The program has ended, and its process, if it had one of its own, has used so much.
