@@ -103,7 +103,12 @@
 //!   kept. A response has been received if its client asked for the next part, or, at the end and where the program waits for
 //!   input, if all of it was sent and the connection did not break after it; over a WebSocket, if the client answers the ping that follows it. 2 MiB are kept for a
 //!   kernel, within the limits of unread output; if there was more, its standard error says how many bytes were lost;
-//! - `"timeLimit": ms` in the first request is the time limit of the execution in place of the kernel's.
+//! - `"timeLimit": ms` in the first request is the time limit of the execution in place of the kernel's;
+//! - with `"maxOutput": bytes` in the first request (`"max-output"`, named as `"runs"` is), the execution may write so much to
+//!   standard output and standard error together, and each step of a batch. What it writes beyond that is dropped, no character
+//!   is cut in two, and it is killed as for its time: the end has the exit code 137, `"limit": "output"` and `limitMax`, and
+//!   standard error says so. A program that has ended by then has the same end. Media and values do not count;
+//! - its results say [what it has used](#what-an-execution-has-used).
 //!
 //! An execution over a WebSocket whose client is gone is interrupted, unless its first request says `"persists": true`. What it
 //! printed and what it prints then is kept in the same way.
@@ -124,6 +129,31 @@
 //! A query whose first line is `# sorna: question` is a question of the client, and not part of the program: in python3 it has
 //! names of its own, whatever the program has replaced, and in bash, the descriptor of the control channel: see
 //! [`Execute::QUESTION`](sorna_core::Execute::QUESTION).
+//!
+//! # What an execution has used
+//!
+//! An extension of this gateway in both dialects (`"usage"`, named by `GET /v2`, `GET /` and creations): the end of a marked
+//! execution, and that of each step of a batch, has `"usage": {"wallUs": …, "cpuUs": …, "peakMemory": …, "output": …}` in its
+//! options. It is what the program has used, so in a batch that of the step that ends, and in a snippet that is compiled not that of
+//! the compiler.
+//!
+//! - `wallUs`: the time in µs from the start of the program or snippet until it ended, which its time limit is compared with. That in
+//!   which it waits for its client to give input does not count.
+//! - `cpuUs`: processor time in µs, in user mode and in the system, with all threads, and with processes that it has started if they
+//!   still run or were waited for. In a box, the system tells it to the µs when a process ends. Without a box, and for snippets,
+//!   whose interpreter goes on, it has the resolution of `/proc`, 10 ms mostly, which cuts off: up to 40 ms may be missing. With
+//!   control groups, it is to the µs in any case, and is that of all processes of the kernel meanwhile, orphans as well.
+//! - `peakMemory`: the most resident memory in bytes, shared libraries included, of the process that had the most. It is missing if
+//!   it is not known. In a box, it is exact for programs, and for snippets of an interpreter that ends with its first one; below
+//!   some MiB it may be that of the helper that started the program. For other snippets it is exact for the interpreter, which
+//!   counts with all that it holds, its variables too, and for processes that it starts only what was seen: the gateway looks after
+//!   5 ms, and then less often, at last every 50 ms (300 ms where very many programs run). Without a box, programs are looked at in this way,
+//!   so that a peak between two looks is missed, and a program that ends within 5 ms has none. If control groups limit the memory, and
+//!   the system has Linux 6.12, it is that of all processes of the kernel together, with the files that they read and write as
+//!   far as these are in memory.
+//! - `output`: what it wrote to standard output and standard error, in bytes, as far as the gateway read it; also what was cut.
+//!
+//! Where several of these ways are there, the greatest number counts, as each of them may miss something.
 //!
 //! # Without a client, and attaching
 //!
@@ -370,8 +400,8 @@
 //! time. As on the original gateway, anyone who sees a signed request can replay it until its date is
 //! 15 minutes old: use TLS where others can listen.
 //!
-//! An idle bash kernel is one process of 3.2 MiB, most of it shared, and needs eight open files of the
-//! gateway, nine with control groups. With 500 such kernels on 2 cores, the gateway and its client in
+//! An idle bash kernel is one process of 3.2 MiB, most of it shared, and needs nine open files of the
+//! gateway, ten with control groups. With 500 such kernels on 2 cores, the gateway and its client in
 //! the same process grew by 7.7 MiB (`cargo test -p sorna-tests --test gateway many -- --nocapture`).
 //! For more than about 120 kernels the gateway must be allowed to open more than the usual 1024 files:
 //! see [`raise_open_files`].
