@@ -150,7 +150,7 @@
 //!   5 ms, and then less often, at last every 50 ms (300 ms where very many programs run). Without a box, programs are looked at in this way,
 //!   so that a peak between two looks is missed, and a program that ends within 5 ms has none. If control groups limit the memory, and
 //!   the system has Linux 6.12, it is that of all processes of the kernel together, with the files that they read and write as
-//!   far as these are in memory.
+//!   far as these are in memory. A program that is killed for its memory had no less than its limit.
 //! - `output`: what it wrote to standard output and standard error, in bytes, as far as the gateway read it; also what was cut.
 //!
 //! Where several of these ways are there, the greatest number counts, as each of them may miss something.

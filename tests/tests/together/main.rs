@@ -10,4 +10,5 @@ mod prefix;
 mod shells;
 mod temporary;
 mod terminal_2017;
+mod usage;
 mod web_server;

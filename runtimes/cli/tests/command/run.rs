@@ -284,9 +284,9 @@ fn a_program_past_another_limit_is_said_to_be() {
     for (code, limit) in [
         (
             memory,
-            r#""exitCode":137,"limit":"memory","limitMax":157286400}"#,
+            r#""exitCode":137,"limit":"memory","limitMax":157286400,"wallMs":"#,
         ),
-        (words, r#""exitCode":137}"#),
+        (words, r#""exitCode":137,"wallMs":"#),
     ] {
         let mut command = sorna_at(directory.path(), &gateway);
         command.args(["run", "--json", "python3", "-c", code]);
@@ -295,7 +295,7 @@ fn a_program_past_another_limit_is_said_to_be() {
         let end = format!(
             r#"{{"v":1,"event":"execution-finished","index":0,"status":"finished",{limit}"#
         );
-        assert!(text.lines().any(|line| line == end), "{text}");
+        assert!(text.lines().any(|line| line.starts_with(&end)), "{text}");
     }
     gateway.stop();
 }

@@ -57,6 +57,11 @@ impl Exceeded {
         }
     }
 
+    /// The limit on memory, if it is that.
+    pub(crate) fn of_memory(self) -> Option<u64> {
+        self.max.filter(|_| self.name == "memory")
+    }
+
     /// Adds it to the options of a result.
     pub(crate) fn add_to(self, options: &mut Value) {
         options["limit"] = json!(self.name);

@@ -107,7 +107,10 @@ impl Meter {
                 }
                 if is_older { cpu } else { 0 }
             });
-            sum += cpu.saturating_sub(*before);
+            // A control group knows better.
+            if self.group_before.is_none() {
+                sum += cpu.saturating_sub(*before);
+            }
             self.look_at_memory(process);
         }
         self.used.cpu = self.used.cpu.max(sum);
@@ -131,7 +134,7 @@ impl Meter {
             (Some(spent), interpreter) => {
                 let before = interpreter.and_then(|it| self.before.get(&it));
                 let cpu = spent.cpu.saturating_sub(before.copied().unwrap_or(0));
-                if self.is_new || before.is_some() {
+                if interpreter.is_none() || before.is_some() {
                     self.used.cpu = self.used.cpu.max(cpu);
                 }
                 let is_certain = spent.peak > spent.least;

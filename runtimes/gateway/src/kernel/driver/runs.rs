@@ -11,6 +11,7 @@ use crate::boxes::Spent;
 use crate::kernel::bystanders::Bystanders;
 use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::Stream;
+use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::home::Home;
 use crate::kernel::interpreter::Interpreter;
@@ -453,7 +454,10 @@ impl Driver {
         let (at, spent) = run.ended.unwrap_or_else(|| (Instant::now(), None));
         let running = run.since.map(|since| at.saturating_duration_since(since));
         let wall = run.counted + running.unwrap_or_default();
-        let used = run.meter.used(&self.setup.confined, spent);
+        let mut used = run.meter.used(&self.setup.confined, spent);
+        // So much its processes were seen to have together.
+        let least = run.exceeded().and_then(Exceeded::of_memory);
+        used.peak = used.peak.max(least.unwrap_or(0));
         let mut state = self.shared.lock();
         if run.steps.is_some() {
             state.cpu_spent += used.cpu / 1000;
