@@ -37,9 +37,14 @@ impl Driver {
     }
 
     pub(super) fn poll_input(&mut self) {
+        self.notice_input();
+        // Who waits for a question need not wait for that.
         if let Some(run) = &mut self.run {
             run.meter.look();
         }
+    }
+
+    fn notice_input(&mut self) {
         let root = match (&self.step, &self.interpreter) {
             (Some(step), _) => step.process.id(),
             (None, Some(interpreter)) => interpreter.id(),
