@@ -50,6 +50,8 @@ mod pages;
 mod pending;
 mod print;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod release;
 mod repl;
 mod reporter;
