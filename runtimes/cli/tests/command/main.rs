@@ -7,6 +7,7 @@ mod advice;
 mod attach;
 mod backend_ai;
 mod backend_ai_run;
+mod book;
 mod busy;
 mod bytes;
 mod code_from_stdin;
