@@ -18,3 +18,23 @@ pub struct ClientReadme;
 #[cfg(doctest)]
 #[doc = include_str!("../../runtimes/gateway/README.md")]
 pub struct GatewayReadme;
+
+/// The examples of the book's page "Test your own program".
+#[cfg(doctest)]
+#[doc = include_str!("../../runtimes/cli/book/howto/tests.md")]
+pub struct BookTests;
+
+/// The examples of the book's page "Use your own runtime".
+#[cfg(doctest)]
+#[doc = include_str!("../../runtimes/cli/book/howto/own-runtime.md")]
+pub struct BookOwnRuntime;
+
+/// The examples of the book's page "Use your own HTTP client".
+#[cfg(doctest)]
+#[doc = include_str!("../../runtimes/cli/book/howto/own-http-client.md")]
+pub struct BookOwnHttpClient;
+
+/// The examples of the book's page "Write your own gateway".
+#[cfg(doctest)]
+#[doc = include_str!("../../runtimes/cli/book/howto/own-gateway.md")]
+pub struct BookOwnGateway;

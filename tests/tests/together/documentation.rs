@@ -49,10 +49,47 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
+/// Pages below a directory, by their paths from the top.
+fn pages_below(top: &Path, directory: &str) -> Vec<String> {
+    let mut pages = Vec::new();
+    for entry in std::fs::read_dir(top.join(directory)).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let path = format!("{directory}/{}", entry.file_name().display());
+        if entry.path().is_dir() {
+            pages.extend(pages_below(top, &path));
+        } else if path.ends_with(".md") {
+            pages.push(path);
+        }
+    }
+    pages.sort_unstable();
+    pages
+}
+
+#[test]
+fn the_summary_of_the_book_has_every_page_once() {
+    const BOOK: &str = "runtimes/cli/book";
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let summary = std::fs::read_to_string(top.join(BOOK).join("SUMMARY.md")).expect("a summary");
+    let mut listed: Vec<String> = links(&summary).map(|it| format!("{BOOK}/{it}")).collect();
+    listed.push(format!("{BOOK}/SUMMARY.md"));
+    listed.sort_unstable();
+    assert_eq!(pages_below(&top, BOOK), listed);
+    for line in summary.lines().filter(|line| line.contains("](")) {
+        let (_, rest) = line.split_once('[').expect("a title");
+        let (title, page) = rest.split_once("](").expect("a link");
+        let page = top.join(BOOK).join(page.trim_end_matches(')'));
+        let page = std::fs::read_to_string(page).expect("it was found above");
+        let heading = page.lines().next().expect("a heading");
+        assert_eq!(heading, format!("# {title}"));
+    }
+}
+
 #[test]
 fn linked_files_and_headings_exist() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut followed = 0;
+    let book = pages_below(&top, "runtimes/cli/book");
+    let book = book.iter().map(String::as_str);
     for page in [
         "README.md",
         "CONTRIBUTING.md",
@@ -67,7 +104,10 @@ fn linked_files_and_headings_exist() {
         "runtimes/mcp/README.md",
         "tests/CRATES.md",
         "tests/README.md",
-    ] {
+    ]
+    .into_iter()
+    .chain(book)
+    {
         let path = top.join(page);
         let text = std::fs::read_to_string(&path).expect(page);
         for link in links(&text).filter(|link| !link.contains("://")) {
