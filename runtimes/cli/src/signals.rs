@@ -70,9 +70,20 @@ pub(crate) fn catch() -> Result<Signals, Failure> {
 
 /// The same with signals that do not end the command, which may be among [`ENDING`].
 pub(crate) fn catch_with(others: &[i32]) -> Result<Signals, Failure> {
-    // `nohup` has a command ignore the last, so that it goes on without its terminal.
+    // `nohup` has a command ignore this, so that it goes on without its terminal.
+    catch_unless(&[SIGHUP], others)
+}
+
+/// The same for what runs in the background: shells without job control, such as that of `$(sorna serve &)`, have it ignore what is
+/// typed to end the program in front.
+pub(crate) fn catch_in_background(others: &[i32]) -> Result<Signals, Failure> {
+    catch_unless(&[SIGHUP, SIGINT, SIGQUIT], others)
+}
+
+/// Without those of `kept` that the process was started to ignore.
+fn catch_unless(kept: &[i32], others: &[i32]) -> Result<Signals, Failure> {
     let is_left_out =
-        |signal: &i32| others.contains(signal) || (*signal == SIGHUP && is_ignored(SIGHUP));
+        |signal: &i32| others.contains(signal) || (kept.contains(signal) && is_ignored(*signal));
     let mut ending = ENDING.to_vec();
     ending.retain(|signal| !is_left_out(signal));
     let catch = || {

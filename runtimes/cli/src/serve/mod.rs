@@ -44,7 +44,7 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
     let keys_file = arguments.keys.as_deref();
     // With keys of a file, it says that they have changed.
     let others: &[i32] = if keys_file.is_some() { &[SIGHUP] } else { &[] };
-    let mut signals = signals::catch_with(others)?;
+    let mut signals = signals::catch_in_background(others)?;
     #[cfg(feature = "jupyter")]
     let (config, notebooks) = match jupyter::Notebooks::of(&arguments.jupyter)? {
         Some(notebooks) => (notebooks.on(config), Some(notebooks)),

@@ -187,7 +187,8 @@ fn a_shell_evaluates_the_settings_and_the_gateway_keeps_running() {
     let sorna = sorna(directory.path());
     let script = format!(
         "eval \"$('{}' serve --log off & echo \"export SERVER=$!\")\"; \
-         '{0}' run -q bash -c 'echo from a kernel'; kill $SERVER",
+         '{0}' run -q bash -c 'echo from a kernel'; kill -INT $SERVER; kill -QUIT $SERVER; \
+         '{0}' run -q bash -c 'echo what is typed ends another'; kill $SERVER",
         sorna.get_program().to_str().expect("text")
     );
     shell.args(["-c", &script]).current_dir(directory.path());
@@ -199,7 +200,7 @@ fn a_shell_evaluates_the_settings_and_the_gateway_keeps_running() {
     shell.stdout(Stdio::piped()).stderr(Stdio::piped());
     check(shell)
         .success()
-        .stdout_eq("from a kernel\n")
+        .stdout_eq("from a kernel\nwhat is typed ends another\n")
         .stderr_eq("");
 }
 
