@@ -523,7 +523,9 @@ fn figures_of_matplotlib_are_sent_when_shown() {
         .run(&kernel, "sorna_kernel.figure_format('gif')")
         .finished();
     assert!(
-        stderr.ends_with("ValueError: a figure can be sent as 'png', 'retina' or 'svg', not as 'gif'\n"),
+        stderr.ends_with(
+            "ValueError: a figure can be sent as 'png', 'retina' or 'svg', not as 'gif'\n"
+        ),
         "{stderr}"
     );
     // From a thread.
