@@ -284,13 +284,14 @@
 //! # Completion
 //!
 //! `complete` works in python3 kernels. In others, and while something runs, it finds no candidates.
-//! It knows names, keywords, attributes, modules in `import` and `from`, and the keys of a dict in
-//! `d['`. Each candidate begins with the text that it completes, the name before the cursor with all
+//! It knows names, keywords, attributes, modules in `import` and `from`, files in a text that is open, and the keys of a dict in
+//! `d[` and `d['`. Each candidate begins with the text that it completes, the name before the cursor with all
 //! its dots, and a function ends with `(`; what follows the cursor already (`options.post`) is not added. `options.row` and `options.col` give the cursor; otherwise
 //! it is at the end of `options.line`.
 //!
 //! The only code of the user that runs are attribute lookups, those of `a` and `b` in `a.b.c`, and
-//! `__dir__`: no function is called, nothing is subscripted, and no module is imported. A property
+//! what is there to be asked, `__dir__` and `_ipython_key_completions_`: no function is called, and no module is imported. `A().`
+//! has what the class has, and `x[0].` has candidates if `x` is of a builtin type, or of numpy or pandas. A property
 //! that fails, or takes longer than 2 s, has no candidates; the kernel keeps running.
 //!
 //! # Deliberate differences from the original gateway

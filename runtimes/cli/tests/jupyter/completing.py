@@ -79,6 +79,15 @@ for code in ("d['al|']", "d[\"al|\"]", "d['al|' ]", "d['al|", "d['al|]", "f(fir|
     ends = {"d['al|": "']", "d['al|]": "'", "f(fir|": "="}.get(code, "")
     expected = expected[:-1] + ends + "]" if code == "d['al|]" else expected + ends
     assert found == [expected], (code, found)
+python.texts("l = ['a']\nclass F:\n  def method(self): pass\nopen('some file', 'w').close()")
+for code, expected in (
+    ("d[|]", "d['alpha']"),
+    ("d[|", "d['alpha']"),
+    ("l[0].capi|", "l[0].capitalize"),
+    ("F().meth|", "F().method"),
+    ("x = open('some f|')", "x = open('some file')"),
+):
+    assert python.completed(code) == [expected], (code, python.completed(code))
 python.end()
 print("ok python")
 

@@ -1,14 +1,16 @@
 """Completion in a python3 kernel.
 
 Each candidate begins with what it completes: the name before the cursor, with its dots. The only
-code of the user that runs are attribute lookups, those of `a` and `b` in `a.b.c`, and `__dir__` of
-the last. Nothing is called, subscripted or imported. The lookups run in a thread, which is abandoned
-after a time limit.
+code of the user that runs are attribute lookups, those of `a` and `b` in `a.b.c`, and what is there to
+be asked: `__dir__` of the last, and `_ipython_key_completions_` of what is subscripted. Nothing is called or
+imported, and only what has no code of the user's is subscripted. The lookups run in a thread, which is
+abandoned after a time limit.
 """
 
 import _thread
 import builtins
 import keyword
+import os
 import pkgutil
 import re
 import sys
@@ -23,6 +25,10 @@ _LINE = 1000
 _LITERAL = 200
 # Texts on a line.
 _TEXTS = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+# A name at the end, with attributes and with subscripts that are written out.
+_PLACE = r"(?<![\w.)\]}'\"])[^\W\d]\w*(?:\.[^\W\d]\w*|\[\s*(?:-?\d+|%s)\s*\])*$" % _TEXTS
+# Of libraries: what is subscripted without any code of the user's.
+_SUBSCRIPTED = (("numpy", "ndarray"), ("pandas", "DataFrame"), ("pandas", "Series"))
 _HIDDEN = frozenset(("_sorna_runner", "sorna_complete", "sorna_figures", "sorna_ipython"))
 
 
@@ -67,7 +73,8 @@ def _complete(namespace, message):
     # What is there already is not added again.
     after = message["post"].partition("\n")[0][:_LINE]
     if quote:
-        return _keys(namespace, line, quote, after)
+        keys = _keys(namespace, line, quote, after)
+        return _files(line, quote) if keys is None else keys
     statement = line.rpartition(";")[2]
     imported = re.match(r"\s*from\s+([\w.]+)\s+import\s+\(?(?:[\w\s]*,)*\s*(\w*)$", statement)
     if imported:
@@ -78,14 +85,23 @@ def _complete(namespace, message):
     text = re.match(r"[\w.]*", line[::-1])[0][::-1]
     open_call = "" if re.match(r"\w*[ \t]*\(", after) else "("
     owner, dot, name = text.rpartition(".")
-    if dot and not owner:
-        value = _literal(line[: -len(text)])
+    if text.startswith("."):
+        before = line[: -len(text)]
+        kind = None if owner else _called(namespace, before)
+        if kind is not None:
+            return _listed(kind, type.__dir__(kind), owner, name, open_call)
+        value = _literal(before)
+        if value is None:
+            value = _value(namespace, before)
+        for part in owner.split(".")[1:]:
+            value = getattr(value, part)
         return [] if value is None else _attributes(value, owner, name, open_call)
     if dot:
-        # No candidates for `f().a` and `x[0].a`, which need more than lookups.
+        # No candidates for `f().a`, which needs more than lookups.
         return _attributes(_resolve(namespace, owner), owner, name, open_call)
-    if not text:
-        return []
+    keys = _keys(namespace, line, "", after)
+    if keys or not text:
+        return keys or []
     return _arguments(namespace, line[: -len(text)], text, after) + _names(namespace, text, open_call)
 
 
@@ -106,6 +122,63 @@ def _literal(before):
     return None
 
 
+def _value(namespace, before):
+    """What a line ends with, if that is a name with attributes and subscripts. None if not."""
+    place = re.search(_PLACE, before)
+    if place is None:
+        return None
+    import ast
+
+    def evaluate(node):
+        if isinstance(node, ast.Name):
+            return _resolve(namespace, node.id)
+        value = evaluate(node.value)
+        if isinstance(node, ast.Attribute):
+            return getattr(value, node.attr)
+        # Before Python 3.9, it is wrapped.
+        at = node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+        return _element(value, ast.literal_eval(at))
+
+    return evaluate(ast.parse(place[0], mode="eval").body)
+
+
+def _element(value, at):
+    kind = type(value)
+    if kind in (dict, list, tuple, str, bytes):
+        return value[at]
+    for module, name in _SUBSCRIPTED:
+        if kind is getattr(sys.modules.get(module), name, None):
+            return value[at]
+    raise TypeError("what it does is not known")
+
+
+def _called(namespace, before):
+    """The class that is called at the end of a line. None if it is something else."""
+    before = re.sub(_TEXTS, "''", before)
+    if before[-1:] != ")":
+        return None
+    at = _opening(before[:-1])
+    name = None if at is None else re.search(r"(?<![\w.)\]}'\"])[^\W\d][\w.]*$", before[:at])
+    if name is None or before[at] != "(":
+        return None
+    kind = _resolve(namespace, name[0])
+    # What `type` makes is an object of any class.
+    return kind if isinstance(kind, type) and kind is not type else None
+
+
+def _opening(before):
+    """The place of the bracket that is open at the end of code without texts. None if there is none."""
+    depth = 0
+    for at in range(len(before) - 1, -1, -1):
+        if before[at] in ")]}":
+            depth += 1
+        elif before[at] in "([{":
+            if not depth:
+                return at
+            depth -= 1
+    return None
+
+
 def _arguments(namespace, before, text, after):
     """The names of arguments in the brackets of a call."""
     sign = re.match(r"\w*\s*(=?)(=?)", after)
@@ -116,17 +189,8 @@ def _arguments(namespace, before, text, after):
     before = re.sub(_TEXTS, "''", before)
     if before.rstrip()[-1:] not in ("(", ","):
         return []
-    depth = 0
-    for at in range(len(before) - 1, -1, -1):
-        if before[at] in ")]}":
-            depth += 1
-        elif depth and before[at] in "([{":
-            depth -= 1
-        elif before[at] in "[{":
-            return []
-        elif not depth and before[at] == "(":
-            break
-    else:
+    at = _opening(before)
+    if at is None or before[at] != "(":
         return []
     name = re.search(r"[\w.]+$", before[:at])
     if name is None or keyword.iskeyword(name[0]) or re.search(r"\b(?:def|class)\s+$", before[: name.start()]):
@@ -184,20 +248,59 @@ def _code_at_end(code):
 
 
 def _keys(namespace, line, quote, after):
-    """The keys of a dict, in `d['`. What closes them may follow already, as editors put it there."""
-    at = re.search(r"([\w.]+)\[\s*" + quote + r"([^'\"\\]*)$", line)
-    owner = None if at is None else _resolve(namespace, at[1])
-    if not isinstance(owner, dict) or len(quote) != 1:
-        return []
-    start = at[0][: len(at[0]) - len(at[2])]
-    # By the methods of dict, whatever a subclass does.
-    keys = [key for key in dict.keys(owner) if type(key) is str and key.startswith(at[2])]
-    plain = [key for key in keys if key.isprintable() and not re.search(r"['\"\\]", key)]
+    """The keys of a dict or the like, in `d['` or `d[`. What closes them may follow already, as editors put it there. None if that is
+    no place for keys."""
+    partial = r"[^'\"\\]*" if quote else r"(?:-?\d*)"
+    at = re.search(r"\[\s*" + quote + "(" + partial + ")$", line)
+    if at is None or len(quote) > 1:
+        return None
+    try:
+        keys = _known_keys(_value(namespace, line[: at.start()]))
+    except Exception:
+        return None
+    if keys is None:
+        return None
+    name = re.search(r"(?<![\w.)\]}'\"])[^\W\d][\w.]*$", line[: at.start()])
+    start = ("" if name is None else name[0]) + line[at.start() : at.start(1)]
+    texts = [key for key in keys if type(key) is str and key.isprintable()]
+    if not quote:
+        found = [repr(key) for key in texts if not at[1]]
+        found += [str(key) for key in keys if type(key) is int and str(key).startswith(at[1])]
+        end = "" if re.match(r"\d*\s*\]", after) else "]"
+        return [start + key + end for key in found]
+    plain = [key for key in texts if key.startswith(at[1]) and not re.search(r"['\"\\]", key)]
     if after.startswith(quote) or re.match(r"[^'\"\\]*" + quote + r"\s*\]", after):
         end = ""
     else:
         end = quote if after.startswith("]") else quote + "]"
     return [start + key + end for key in plain]
+
+
+def _known_keys(value):
+    for base in type(value).__mro__:
+        ask = vars(base).get("_ipython_key_completions_")
+        if ask is not None:
+            return list(ask(value))
+    # By the methods of dict, whatever a subclass does.
+    return list(dict.keys(value)) if isinstance(value, dict) else None
+
+
+def _files(line, quote):
+    """The files whose path begins as the text that is open at the end of a line."""
+    if len(quote) > 1:
+        return []
+    at = re.sub(_TEXTS, lambda text: " " * len(text[0]), line).rfind(quote)
+    path = line[at + 1 :]
+    if at < 0 or re.search(r"['\"\\{}]", path):
+        return []
+    directory, slash, name = path.rpartition("/")
+    found = []
+    with os.scandir(os.path.expanduser(directory + slash) or ".") as files:
+        for file in files:
+            is_hidden = file.name.startswith(".") and not name.startswith(".")
+            if file.name.startswith(name) and not is_hidden and file.name.isprintable() and not re.search(r"['\"\\]", file.name):
+                found.append(directory + slash + file.name + ("/" if file.is_dir() else ""))
+    return sorted(found)
 
 
 def _names(namespace, text, open_call):
@@ -212,9 +315,13 @@ def _names(namespace, text, open_call):
 
 
 def _attributes(value, owner, text, open_call):
+    return _listed(value, dir(value), owner, text, open_call)
+
+
+def _listed(value, names, owner, text, open_call):
     return [
         "%s.%s%s" % (owner, name, open_call if _is_function(_stored(value, name)) else "")
-        for name in _matching(sorted(dir(value), key=str), text)
+        for name in _matching(sorted(names, key=str), text)
     ]
 
 

@@ -87,10 +87,77 @@ fn attributes() {
     lab.finds("os.path.joi", &["os.path.join("]);
     lab.finds("f(a.si", &["a.size"]);
     lab.finds("a.nothing.x", &[]);
-    // These would need more than lookups.
-    lab.finds("A().me", &[]);
-    lab.finds("x[0].me", &[]);
+    // This would need more than lookups.
     lab.finds("1.re", &[]);
+}
+
+#[test]
+fn what_is_called_or_subscripted() {
+    let lab = Lab::new(
+        "ran = []\n\
+         class A:\n\
+         \u{20}   def __init__(self): ran.append('init')\n\
+         \u{20}   def method(self): pass\n\
+         \u{20}   @property\n\
+         \u{20}   def size(self): ran.append('size')\n\
+         class Odd(list):\n\
+         \u{20}   def __getitem__(self, at): ran.append('at')\n\
+         class Table:\n\
+         \u{20}   def _ipython_key_completions_(self): return ['one', 'two', 5]\n\
+         def f(): ran.append('f')\n\
+         l, odd, table = ['a', {'k': (1,)}], Odd(['x']), Table()\n\
+         d = {'alpha': 1, 'al\"pha': 2, 3: [], -31: 5}",
+    );
+    // Of a class that is called, what its objects have.
+    lab.finds("A().me", &[".method("]);
+    lab.finds("x = A(1, ')').", &[".method(", ".size"]);
+    lab.finds("str(5).isal", &[".isalnum(", ".isalpha("]);
+    lab.finds("f().me", &[]);
+    lab.finds("type(l).me", &[]);
+    // Elements of what has no code of the user's.
+    lab.finds("l[0].isal", &[".isalnum(", ".isalpha("]);
+    lab.finds("l[1]['k'][0].num", &[".numerator"]);
+    lab.finds("l[1]['", &["['k']"]);
+    lab.finds("odd[0].isal", &[]);
+    lab.finds("no_such[0].me", &[]);
+    lab.finds("d[", &["d['alpha']", "d['al\"pha']", "d[3]", "d[-31]"]);
+    lab.finds("print(d[3", &["d[3]"]);
+    lab.finds("d[-", &["d[-31]"]);
+    lab.finds("[1, 2][", &[]);
+    lab.finds("l[", &[]);
+    lab.finds("table[", &["table['one']", "table['two']", "table[5]"]);
+    lab.finds("table['t", &["table['two']"]);
+    assert_eq!(lab.at_cursor("d[3|]"), ["d[3"]);
+    assert_eq!(lab.at_cursor("d[|]")[0], "d['alpha'");
+    let (stdout, _) = lab.client.run(&lab.kernel, "print(ran)").finished();
+    assert_eq!(stdout, "[]\n");
+}
+
+#[test]
+fn files_in_open_strings() {
+    let lab = Lab::new("import os\nos.mkdir('data')\nd = {'key': 1}");
+    lab.client
+        .upload(
+            &lab.kernel,
+            &[
+                ("data/a b.csv", b""),
+                ("data/.hidden", b""),
+                ("data/it's", b""),
+                ("dates.txt", b""),
+            ],
+        )
+        .unwrap();
+    lab.finds("open('da", &["data/", "dates.txt"]);
+    lab.finds("x = 1; f(d['key'], open(\"data/", &["data/a b.csv"]);
+    lab.finds("open('data/a b", &["data/a b.csv"]);
+    lab.finds("open('./dat", &["./data/", "./dates.txt"]);
+    lab.finds("open('data/.", &["data/.hidden"]);
+    lab.finds("open('/us", &["/usr/"]);
+    assert_eq!(lab.at_cursor("open('dates|')"), ["dates.txt"]);
+    lab.finds("open('no/such", &[]);
+    lab.finds("\"\"\"da", &[]);
+    lab.finds("d['da", &[]);
+    lab.finds("x = 'it\\'s da", &[]);
 }
 
 #[test]
