@@ -1,19 +1,22 @@
 """The text of values in notebooks, as IPython has it: of long collections the beginning, and each element on a line of its own where
-they do not fit into one. `_repr_pretty_` comes before `__repr__`.
+they do not fit into one; classes, functions and exceptions by how they are written. `_repr_pretty_` comes before `__repr__`, as do the
+texts that are made here, for subclasses as well unless they have a `__repr__` of their own.
 """
 
+import sys
+import types
 from itertools import islice
 
 # The most elements of a collection that are shown.
 _MOST = 1000
 _WIDTH = 79
-_ENDS = (
-    (list, "[", "]"),
-    (tuple, "(", ")"),
-    (set, "{", "}"),
-    (frozenset, "frozenset({", "})"),
-    (dict, "{", "}"),
-)
+_ENDS = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    set: ("{", "}"),
+    frozenset: ("frozenset({", "})"),
+    dict: ("{", "}"),
+}
 
 
 def text(value):
@@ -103,19 +106,14 @@ class Printer:
         return "".join(text)
 
     def pretty(self, value):
-        kind = type(value)
-        method = _method(kind)
-        ends = None if method else next((it for it in _ENDS if it[0] is kind), None)
-        if method is None and (ends is None or not value):
+        printer = _printer(type(value))
+        if printer is _as_repr:
             self.lines(repr(value))
             return
         is_cycle = id(value) in self.within
         self.within.add(id(value))
         try:
-            if method is not None:
-                method(value, self, is_cycle)
-            else:
-                self.collection(value, is_cycle, *ends)
+            printer(value, self, is_cycle)
         finally:
             if not is_cycle:
                 self.within.discard(id(value))
@@ -126,30 +124,61 @@ class Printer:
                 self.break_()
             self.text(line)
 
-    def collection(self, values, is_cycle, kind, open, close):
+    def collection(self, kind, values, is_cycle):
+        """A list or the like, or one of a subclass of this kind, whatever that does."""
+        open, close = _ENDS[kind]
         if is_cycle:
             self.text(open + "..." + close)
             return
-        if kind is dict:
-            elements = values.items()
+        if kind in (set, frozenset):
+            if not kind.__len__(values):
+                self.text(type(values).__name__ + "()")
+                return
+            elements = _in_order(kind.__iter__(values), kind.__len__(values))
         else:
-            elements = ((value,) for value in _in_order(values, kind))
+            elements = kind.__iter__(values)
         self.begin_group(len(open), open)
-        for number, element in enumerate(islice(elements, _MOST)):
+        self.elements(elements, self.pretty if kind is not dict else lambda key: self.entry(key, dict.get(values, key)))
+        if kind is tuple and len(values) == 1:
+            self.text(",")
+        self.end_group(len(open), close)
+
+    def entry(self, key, value):
+        self.pretty(key)
+        self.text(": ")
+        self.pretty(value)
+
+    def elements(self, elements, show):
+        for number, element in enumerate(islice(elements, _MOST + 1)):
             if number:
                 self.text(",")
                 self.breakable()
-            self.pretty(element[0])
-            if kind is dict:
-                self.text(": ")
-                self.pretty(element[1])
-        if len(values) > _MOST:
-            self.text(",")
-            self.breakable()
-            self.text("...")
-        elif kind is tuple and len(values) == 1:
-            self.text(",")
+            if number == _MOST:
+                self.text("...")
+            else:
+                show(element)
+
+    def mapping(self, values, is_cycle, open, close):
+        if is_cycle:
+            self.text("{...}")
+            return
+        self.begin_group(len(open), open)
+        self.elements(values.keys(), lambda key: self.entry(key, values[key]))
         self.end_group(len(open), close)
+
+    def call(self, name, *values, **named):
+        """What makes an object, as a call."""
+        open = name + "("
+        self.begin_group(len(open), open)
+        shown = [("", value) for value in values] + [(name + "=", value) for name, value in named.items()]
+        for number, (name, value) in enumerate(shown):
+            if number:
+                self.text(",")
+                self.breakable()
+            self.begin_group(len(name), name)
+            self.pretty(value)
+            self.end_group(len(name))
+        self.end_group(len(open), ")")
 
 
 class Group:
@@ -179,22 +208,154 @@ class Within:
         self.end()
 
 
-def _in_order(values, kind):
+def _in_order(values, count):
     """The elements of a set in their order, if they have one."""
-    if kind in (set, frozenset) and len(values) < _MOST:
+    if count >= _MOST:
+        return values
+    values = list(values)
+    for how in ({}, {"key": str}):
         try:
-            return sorted(values)
+            return sorted(values, **how)
         except Exception:
             pass
     return values
 
 
-def _method(kind):
-    """The method of a class that comes before its `__repr__`."""
+class Raw:
+    """A text that is shown as it is."""
+
+    def __init__(self, text):
+        self.raw = text
+
+    def __repr__(self):
+        return self.raw
+
+
+def _as_repr(value, printer, is_cycle):
+    printer.lines(repr(value))
+
+
+def _of_kind(kind):
+    return lambda value, printer, is_cycle: printer.collection(kind, value, is_cycle)
+
+
+def _class(value, printer, is_cycle):
+    printer.text(_full_name(value))
+
+
+def _full_name(kind):
+    name = type.__dict__["__qualname__"].__get__(kind)
+    module = type.__dict__["__module__"].__get__(kind)
+    return name if not isinstance(module, str) or module == "builtins" else module + "." + name
+
+
+def _function(value, printer, is_cycle):
+    import inspect
+
+    name = value.__qualname__
+    module = value.__module__
+    if module and module != "builtins":
+        name = "%s.%s" % (module, name)
+    try:
+        name += str(inspect.signature(value))
+    except Exception:
+        # Not all functions say that.
+        pass
+    printer.text("<function %s>" % name)
+
+
+def _exception(value, printer, is_cycle):
+    if is_cycle:
+        printer.text(_full_name(type(value)) + "(...)")
+    else:
+        printer.call(_full_name(type(value)), *BaseException.args.__get__(value))
+
+
+def _namespace(value, printer, is_cycle):
+    if is_cycle:
+        printer.call("namespace", Raw("..."))
+    else:
+        printer.call("namespace", **vars(value))
+
+
+def _pattern(value, printer, is_cycle):
+    names = ("IGNORECASE", "LOCALE", "MULTILINE", "DOTALL", "UNICODE", "VERBOSE", "DEBUG")
+    re = sys.modules["re"]
+    flags = "|".join("re." + name for name in names if value.flags & getattr(re, name))
+    text = Raw("r" + repr(value.pattern).replace("\\\\", "\\"))
+    printer.call("re.compile", text, *([Raw(flags)] if value.flags else []))
+
+
+def _super(value, printer, is_cycle):
+    printer.begin_group(8, "<super: ")
+    printer.pretty(value.__thisclass__)
+    printer.text(",")
+    printer.breakable()
+    printer.pretty(value.__self__)
+    printer.end_group(8, ">")
+
+
+def _proxy(value, printer, is_cycle):
+    printer.mapping(value, is_cycle, "mappingproxy({", "})")
+
+
+def _environment(value, printer, is_cycle):
+    printer.mapping(value, is_cycle, "environ{", "}")
+
+
+def _called(parts):
+    """For what a call makes of what these are."""
+
+    def show(value, printer, is_cycle):
+        values, named = ([Raw("...")], {}) if is_cycle else parts(value)
+        printer.call(type(value).__name__, *values, **named)
+
+    return show
+
+
+_PRINTERS = {
+    **{kind: _of_kind(kind) for kind in _ENDS},
+    type: _class,
+    super: _super,
+    types.FunctionType: _function,
+    types.BuiltinFunctionType: _function,
+    types.SimpleNamespace: _namespace,
+    types.MappingProxyType: _proxy,
+    BaseException: _exception,
+}
+# Of modules that need not be loaded.
+_NAMED = {
+    ("collections", "Counter"): _called(lambda it: ([dict(it.most_common())] if it else [], {})),
+    ("collections", "OrderedDict"): _called(lambda it: ([list(it.items())] if it else [], {})),
+    ("collections", "UserList"): _called(lambda it: ([it.data], {})),
+    ("collections", "defaultdict"): _called(lambda it: ([it.default_factory, dict(it)], {})),
+    ("collections", "deque"): _called(lambda it: ([list(it)], {} if it.maxlen is None else {"maxlen": it.maxlen})),
+    ("os", "_Environ"): _environment,
+    ("re", "Pattern"): _pattern,
+}
+
+
+# Classes may be equal to anything, and have no hash.
+_BY_ID = {id(kind): printer for kind, printer in _PRINTERS.items()}
+
+
+def _printer(kind):
+    """What shows values of a class: its method that comes before its `__repr__`, or what is known of a class that it is derived from."""
     for base in kind.__mro__:
+        module = type.__dict__["__module__"].__get__(base)
+        found = _BY_ID.get(id(base)) or type(module) is str and _NAMED.get((module, base.__name__))
+        if found:
+            return found
         names = vars(base)
         if callable(names.get("_repr_pretty_")):
             return names["_repr_pretty_"]
         if base is not object and "__repr__" in names:
-            return None
-    return None
+            return _as_repr
+    return _default
+
+
+def _default(value, printer, is_cycle):
+    printer.begin_group(1, "<")
+    printer.pretty(type(value))
+    printer.text(" at 0x%x" % id(value))
+    printer.end_group(1, ">")
