@@ -29,6 +29,9 @@ __sorna_two=é
 builtin export BASH_ENV=$SORNA_CHILDREN_BASH_ENV
 builtin unset -v SORNA_CHILDREN_BASH_ENV
 
+# Aliases are expanded as at a prompt, unless the program does not want that, in all snippets but the last one, which may be a program
+# as it is. Questions of the client are not to see them.
+
 # What ends a trace, to begin it again in the next snippet.
 __sorna_untrace='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac'
 

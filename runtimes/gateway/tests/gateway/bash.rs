@@ -39,6 +39,23 @@ fn variables_functions_and_directory_are_kept() {
 }
 
 #[test]
+fn aliases_are_for_later_snippets() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    client.run(
+        &kernel,
+        "alias ll='echo aliased' read='read -r' od='echo no' echo='echo it:'",
+    );
+    let (stdout, stderr) = client.run(&kernel, "ll x").finished();
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("it: aliased x\n", ""));
+    client.run(&kernel, "read -p 'name? ' name; echo $name");
+    assert_eq!(client.input(&kernel, "a\\b").finished().0, "it: a\\b\n");
+    client.run(&kernel, "shopt -u expand_aliases");
+    assert_eq!(client.run(&kernel, "ll").exit_code(), Some(127));
+}
+
+#[test]
 fn exit_ends_the_shell_and_not_the_kernel() {
     let gateway = gateway();
     let client = Client::new(&gateway);

@@ -139,7 +139,7 @@ pub(super) fn help(
 ) -> Option<String> {
     match language.id() {
         "bash" => Some(way.bash(&format!(
-            "{{ type -- {name} || declare -p -- {name}; }} 2>/dev/null && {{ help -- {name} 2>/dev/null || :; }}"
+            "{{ alias -- {name} || type -- {name} || declare -p -- {name}; }} 2>/dev/null && {{ help -- {name} 2>/dev/null || :; }}"
         ))),
         "javascript" => Some(way.node(&format!("({NODE_HELP})({name:?}, {is_detailed})"))),
         _ => None,

@@ -5,7 +5,8 @@
 # line of the program: an index that is evaluated says which it is.
 #
 # Sourced by shells that run files, and by the runner of snippets.
-__sorna_read='read() {
+# Its name is no alias of the program's.
+__sorna_read='function read {
     case " $*" in
         *" -"*[ps]*) ;;
         *) builtin read ${__sorna_[LINENO=BASH_LINENO[0],1]-} "$@"; return ;;
