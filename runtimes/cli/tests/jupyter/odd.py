@@ -68,8 +68,19 @@ assert history[0][2] == ["1", "1"], history
 client.stop_channels()
 manager.shutdown_kernel()
 
-# An interrupt that comes while an interpreter starts again ends the cell, and not the interpreter.
+# Errors of R have the calls that led to them, which are not part of the message; pages of its manual are plain text.
 manager, client = start_new_kernel(kernel_name="sorna-local-r")
+reply, shown = run(client, "g <- function(x) { warning('hm'); stop('bad') }\nf <- function(x) g(x)\nf(1)")
+assert reply["evalue"] == "bad\nIn addition: Warning message:\nIn g(x) : hm", reply
+assert reply["traceback"][0] == "Error in g(x) : bad", reply
+assert reply["traceback"][-5:] == ["Traceback:", "", "1. f(1)", "2. g(x)", '3. stop("bad")'], reply
+assert [kind for kind, _ in shown] == ["error"], shown
+for code, message in (("stop('x')", "Error: x"), ("f <- function() stop('own', call. = FALSE); try(f(), silent = TRUE); stop('y')", "Error: y")):
+    assert run(client, code)[0]["traceback"] == [message], code
+page = texts(run(client, "help(mean)")[1])
+assert "Arithmetic Mean" in page and "\b" not in page, page
+
+# An interrupt that comes while an interpreter starts again ends the cell, and not the interpreter.
 run(client, "quit('no')")
 number = client.execute("Sys.sleep(50)")
 while client.get_iopub_msg(timeout=60)["msg_type"] != "execute_input":

@@ -18,6 +18,7 @@ local({
     input <- NULL
     last <- FALSE
     echoes <- FALSE
+    shows_plain <- FALSE
     # The devices that plots are drawn on if values are wanted, and where their pictures are.
     devices <- integer()
     pictures <- NULL
@@ -53,6 +54,12 @@ local({
         while (message$letter %in% c("a", "k")) message <- get_message()
         last <<- message$letter %in% c("f", "F")
         echoes <<- message$letter %in% c("X", "F")
+        if (echoes && !shows_plain) {
+            # Pages of the manual are not underlined as for a terminal.
+            shows_plain <<- TRUE
+            plain <- function(...) getExportedValue("tools", "Rd2txt_options")(underline_titles = FALSE)
+            if (isNamespaceLoaded("tools")) plain() else setHook(packageEvent("tools", "onLoad"), plain)
+        }
         # No text of R can hold it.
         is_nul <- message$bytes == as.raw(0L)
         code <- if (any(is_nul)) "stop('nul character not allowed in code', call. = FALSE)" else rawToChar(message$bytes)
@@ -189,8 +196,31 @@ local({
     # Warnings of the snippet's own level are of no call. R shows those that wait (`warn = 0`) only where it has run a whole
     # expression itself.
     warned <- list()
+    # The calls in which a snippet has failed, in notebooks.
+    failed <- NULL
+    note_calls <- function() {
+        # Without the function that calls this.
+        calls <- as.list(sys.calls())
+        calls <- calls[seq_len(max(0L, sys.nframe() - 2L))]
+        signalled <- vapply(calls, function(call) identical(call[[1L]], quote(.handleSimpleError)), NA)
+        if (any(signalled)) calls <- calls[seq_len(which(signalled)[1L] - 1L)]
+        failed <<- calls
+    }
+    show_calls <- function() {
+        calls <- failed
+        failed <<- NULL
+        if (length(calls) < 2L) return()
+        numbers <- seq_along(calls)
+        if (length(numbers) > 40L) numbers <- c(numbers[1:20], numbers[length(numbers) - 19:0])
+        lines <- vapply(numbers, function(number) {
+            text <- deparse(calls[[number]], nlines = 2L)
+            paste0(number, ". ", text[1L], if (length(text) > 1L) " ...")
+        }, "")
+        cat("Traceback:\n\n", paste0(lines, "\n"), sep = "", file = stderr())
+    }
     run <- function(expression) withCallingHandlers(
         withVisible(eval(expression, globalenv())),
+        error = function(problem) if (echoes) note_calls(),
         warning = function(problem) {
             level <- getOption("warn")
             is_plain <- is.numeric(level) && length(level) == 1L && !is.na(level)
@@ -381,6 +411,7 @@ local({
         }, error = function(problem) {
             show(problem)
             show_warnings("In addition: ")
+            tryCatch(show_calls(), error = function(problem) NULL)
             "1"
         }, interrupt = function(condition) {
             cat("Interrupted\n", file = stderr())

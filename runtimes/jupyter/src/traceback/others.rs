@@ -18,6 +18,8 @@ pub(super) fn r(text: &str) -> Option<Found> {
         false => rest.split_once(" : ").map(|(_, value)| value),
     };
     let value = value.unwrap_or(rest);
+    // The calls that led to it come last.
+    let value = value.split("\nTraceback:\n").next().unwrap_or(value);
     let value: Vec<&str> = value.trim().lines().map(str::trim_end).collect();
     Some(found(text, start, "Error", &value.join("\n")))
 }

@@ -229,6 +229,17 @@ fn other_text_is_no_error_of_python() {
 }
 
 #[test]
+fn the_calls_that_led_to_an_error_of_r_are_no_part_of_its_message() {
+    let text = "Error in g(x) : bad\nIn addition: Warning message:\nIn g(x) : hm\nTraceback:\n\n1. f(1)\n2. g(x)\n";
+    let failure = Family::R.find(text).unwrap().failure;
+    assert_eq!(
+        failure.value,
+        "bad\nIn addition: Warning message:\nIn g(x) : hm"
+    );
+    assert_eq!(failure.traceback.last().unwrap(), "2. g(x)");
+}
+
+#[test]
 fn errors_of_other_languages() {
     is(
         Family::R,
