@@ -669,6 +669,7 @@ class Kernel:
             if echoes:
                 import sorna_echo
 
+                code = sorna_echo.as_typed(code)
                 program, last = sorna_echo.split(code, name, flags)
             else:
                 program = compile(code, name, "exec", flags, True)

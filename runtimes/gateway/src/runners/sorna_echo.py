@@ -7,6 +7,21 @@ import sys
 import _sorna_runner as _runner
 
 
+def as_typed(code):
+    """A cell of a notebook without what comes from where it was copied: an indent of all its lines, or prompts. Lines keep their numbers."""
+    start = code.lstrip()
+    has_prompts = start.startswith(">>>")
+    is_indented = code[: len(code) - len(start)].rpartition("\n")[2] != ""
+    if not (has_prompts or is_indented) or not _runner.in_notebook():
+        return code
+    import re
+    import textwrap
+
+    if has_prompts:
+        code = re.sub(r"^[ \t]*(?:>>>|\.\.\.)[ \t]?", "", code, flags=re.MULTILINE)
+    return textwrap.dedent(code)
+
+
 def split(code, name, flags):
     """Compiles a snippet. Returns the program, and its last expression apart, if it has one to show.
 

@@ -36,8 +36,10 @@ impl<R: Replies> Worker<R> {
     }
 
     async fn completeness(&mut self, code: &str) -> Completeness {
-        let judged = (self.judge)(&self.language.name, code);
         let family = self.language.family();
+        let typed = without_margin(family, code);
+        let code = &*typed;
+        let judged = (self.judge)(&self.language.name, code);
         if Help::of(family, code).is_some() {
             return Completeness::Complete;
         }
@@ -77,6 +79,40 @@ fn question(family: Family, way: &Way, code: &str) -> Option<String> {
     }
 }
 
+/// Code of Python without the prompts with which it was copied, and without the indent that all its lines have, as cells run.
+fn without_margin(family: Family, code: &str) -> Cow<'_, str> {
+    let start = code.trim_start();
+    let before = &code[..code.len() - start.len()];
+    let is_indented = before.rsplit('\n').next() != Some("");
+    let has_prompts = start.starts_with(">>>");
+    if family != Family::Python || start.is_empty() || !(is_indented || has_prompts) {
+        return code.into();
+    }
+    let line = |line: &'_ str| match has_prompts {
+        true => {
+            let bare = line.trim_start_matches([' ', '\t']);
+            let rest = bare
+                .strip_prefix(">>>")
+                .or_else(|| bare.strip_prefix("..."));
+            let rest = rest.map(|it| it.strip_prefix([' ', '\t']).unwrap_or(it));
+            rest.unwrap_or(line).to_owned()
+        }
+        false => line.to_owned(),
+    };
+    let lines: Vec<String> = code.split('\n').map(line).collect();
+    let margins = lines.iter().filter(|it| !it.trim().is_empty());
+    let margins = margins.map(|it| &it[..it.len() - it.trim_start_matches([' ', '\t']).len()]);
+    let common = |one: &'_ str, other: &'_ str| {
+        let same = one.bytes().zip(other.bytes());
+        same.take_while(|(one, other)| one == other).count()
+    };
+    let mut margins = margins.map(str::to_owned);
+    let first = margins.next().unwrap_or_default();
+    let margin = margins.fold(first.len(), |margin, it| margin.min(common(&first, &it)));
+    let lines = lines.iter().map(|it| it.get(margin..).unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n").into()
+}
+
 /// Code of Python without the lines that are passed over.
 fn without_magics(family: Family, code: &str) -> Cow<'_, str> {
     let is_magic = |line: &str| line.starts_with("%matplotlib") || line.starts_with("%config");
@@ -113,6 +149,22 @@ mod tests {
         let code = "%matplotlib inline\nx = 1\n%config a\n";
         assert_eq!(without_magics(Family::Python, code), "\nx = 1\n\n");
         assert_eq!(without_magics(Family::R, code), code);
+    }
+
+    #[test]
+    fn code_is_whole_without_its_margin() {
+        for (code, expected) in [
+            ("x = 1\n  y", "x = 1\n  y"),
+            ("  x = 1\n\n  if x:\n    y", "x = 1\n\nif x:\n  y"),
+            ("  x = 1\n y", " x = 1\ny"),
+            ("\t x\n\ty", " x\ny"),
+            (">>> x = 1\n... y\n2", "x = 1\ny\n2"),
+            ("  >>> if x:\n  ...     y\n  ...", "if x:\n    y\n"),
+            ("  ", "  "),
+        ] {
+            assert_eq!(without_margin(Family::Python, code), expected, "{code}");
+        }
+        assert_eq!(without_margin(Family::R, "  x"), "  x");
     }
 
     #[test]
