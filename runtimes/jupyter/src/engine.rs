@@ -4,6 +4,7 @@ mod aside;
 mod between;
 mod control;
 mod expressions;
+mod hints;
 mod info;
 mod inspect;
 mod leaving;

@@ -13,6 +13,19 @@ use crate::traceback::Family;
 
 /// Says what is known of a name.
 const PYTHON: &str = include_str!("inspect.py");
+/// Says which names match a pattern.
+const MATCHING: &str = include_str!("matching.py");
+/// What is said where help is wanted on nothing.
+const ABOUT: &str = "Cells are plain Python, which Sorna runs.
+
+name?      help on a name, as all of a cell; so does ?name
+name??     its source, too
+*name*?    the names that match; os.*path*? those in a module
+Tab        completes names, attributes, keys, arguments and files
+Shift-Tab  shows help on the name at the cursor
+
+Magics and commands of the shell (%time, !ls) are of IPython, and not there.
+";
 
 impl<R: Replies> Worker<R> {
     pub(super) async fn inspect(&mut self, request: &Request) {
@@ -45,9 +58,16 @@ impl<R: Replies> Worker<R> {
     /// What is known of a name, as a cell asks for it.
     pub(super) async fn help(&mut self, help: &Help<'_>) -> Option<String> {
         let family = self.language.family();
+        if help.name.is_empty() {
+            return Some(ABOUT.to_owned());
+        }
         // Else it is not known what its gateway does.
         self.remote.kernel().await.ok()?;
         let way = self.way();
+        if help.is_pattern() {
+            let question = format!("pattern = '{}'\n{MATCHING}", help.name);
+            return self.look_up(&way.python(&question)?).await;
+        }
         if family == Family::R
             && let Some(page) = self.look_up(&way.r(&page_of_r(help.name))).await
         {
@@ -58,7 +78,8 @@ impl<R: Replies> Worker<R> {
     }
 }
 
-/// A cell that only asks for help, as in IPython: `NAME?`, `?NAME`, and with a second `?` for the source.
+/// A cell that only asks for help, as in IPython: `NAME?`, `?NAME`, and with a second `?` for the source. In Python, also on the names
+/// that match, `*NAME*?`, and on nothing, `?`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Help<'c> {
     pub(super) name: &'c str,
@@ -73,10 +94,17 @@ impl<'c> Help<'c> {
         let marks = code.len() - code.trim_matches('?').len();
         let is_one_sided = code.starts_with('?') != code.ends_with('?');
         let is_asked = is_one_sided && marks <= 2 && is_looked_up(family, name);
-        is_asked.then_some(Self {
+        let help = Self {
             name,
             is_detailed: marks == 2,
-        })
+        };
+        let is_bare = code == "?" || is_one_sided && marks == 1 && help.is_pattern();
+        (is_asked || family == Family::Python && is_bare).then_some(help)
+    }
+
+    /// Whether it is for all names that match.
+    fn is_pattern(&self) -> bool {
+        self.name.contains('*') && is_plain(&self.name.replace('*', ""))
     }
 }
 
@@ -136,9 +164,15 @@ mod tests {
             assert_eq!(of(code), Some(("print", false)), "{code}");
         }
         assert_eq!(of("os.path??"), Some(("os.path", true)));
-        for code in ["print", "?", "a b?", "?a?", "f()?", "x = 1?", "a???"] {
+        for (code, name) in [("?", ""), ("*int*?", "*int*"), ("?os.*path*", "os.*path*")] {
+            assert_eq!(of(code), Some((name, false)), "{code}");
+        }
+        for code in [
+            "print", "??", "a b?", "?a?", "f()?", "x = 1?", "a???", "*?", "*a*", "2 * 3?",
+        ] {
             assert_eq!(of(code), None, "{code}");
         }
         assert_eq!(Help::of(Family::Node, "a?"), None);
+        assert_eq!(Help::of(Family::R, "?"), None);
     }
 }

@@ -11,7 +11,7 @@ use super::inspect::Help;
 use super::link::Replies;
 use super::listening::Waiting;
 use super::remote::{Interrupted, NoKernel};
-use super::{Worker, aside, leaving};
+use super::{Worker, aside, hints, leaving};
 use crate::cell::{Cell, End, Output, text};
 use crate::message::{Message, Request};
 use crate::traceback::{Failure, Family};
@@ -31,10 +31,6 @@ const LOST_BEFORE: &str =
 /// What is said if a cell does not end in spite of that.
 const LOST: &str =
     "It went on asking, so its interpreter was restarted: variables are lost, and files are kept.";
-/// What is said of cells with IPython's own syntax.
-const MAGICS: &str = "Lines that begin with `%` (magics) or `!` (commands of the shell) are of IPython, and not there: cells are plain Python. `subprocess.run(\"...\", shell=True)` runs a command.";
-/// What is said if IPython itself is missing.
-const NO_IPYTHON: &str = "IPython is not installed for the Python that runs the cells, which is not that of Jupyter: run `pip install ipython` for it, or name a virtual environment that has it (`sorna jupyter install --local --venv DIR python3`; on a gateway, `sorna serve --venv DIR`). `display`, `update_display` and tables of pandas work without it.";
 /// How often a cell may ask in vain before its interpreter is restarted.
 const MOST_REFUSALS: u32 = 100;
 
@@ -93,32 +89,6 @@ fn too_large(code: &str) -> Option<Failure> {
     Some(Failure::new(TOO_LARGE, value))
 }
 
-/// Says of a cell of Python what it lacks of IPython: that it would have run what is none in the language, or that it is missing.
-fn with_hint(family: Family, code: &str, failure: Failure) -> Failure {
-    let is_missing = failure.value.starts_with("No module named 'IPython");
-    if family == Family::Python && failure.name == "ModuleNotFoundError" && is_missing {
-        return failure.with_line(NO_IPYTHON);
-    }
-    let is_hinted =
-        family == Family::Python && matches!(&*failure.name, "SyntaxError" | "IndentationError");
-    match is_hinted && code.lines().any(has_magic) {
-        true => failure.with_line(MAGICS),
-        false => failure,
-    }
-}
-
-/// Whether a line has a magic or a command of IPython: `%time x`, `!ls`, or `a = !ls`.
-fn has_magic(line: &str) -> bool {
-    let is_one = |code: &str| {
-        let code = code.trim_start();
-        let name = code.trim_start_matches('%');
-        code.starts_with('!') || name.len() < code.len() && name.starts_with(char::is_alphabetic)
-    };
-    let is_target = |c: char| c.is_alphanumeric() || "_.,[]'\"* \t".contains(c);
-    let assigned = line.split_once('=');
-    is_one(line) || assigned.is_some_and(|(to, it)| to.chars().all(is_target) && is_one(it))
-}
-
 impl<R: Replies> Worker<R> {
     pub(super) async fn execute(&mut self, request: &Request) {
         let code = request.text("code").to_owned();
@@ -171,8 +141,8 @@ impl<R: Replies> Worker<R> {
             }
         };
         self.note_run(request);
-        let failure = failure.map(|failure| with_hint(self.language.family(), &code, failure));
         if let Some(failure) = failure {
+            let failure = self.with_hint(&code, failure).await;
             return self.fail(request, failure).await;
         }
         let content = json!({
@@ -180,6 +150,26 @@ impl<R: Replies> Worker<R> {
             "user_expressions": self.expressions(request).await,
         });
         self.reply(request, "execute_reply", content).await;
+    }
+
+    /// Says of a cell of Python what it lacks of IPython.
+    async fn with_hint(&mut self, code: &str, failure: Failure) -> Failure {
+        let Some(hint) = hints::of(self.language.family(), code, &failure) else {
+            return failure;
+        };
+        if let Some(name) = hint.unless {
+            let question = format!("answer('user' if {name:?} in space else 'none')");
+            let question = self.way().python(&question);
+            let question = question.filter(|_| self.remote.is_ours());
+            let answer = match question {
+                Some(question) => self.look_up(&question).await,
+                None => None,
+            };
+            if answer.as_deref() != Some("none") {
+                return failure;
+            }
+        }
+        failure.with_line(hint.text)
     }
 
     /// Answers a cell that has failed, and those that wait for it.
