@@ -11,7 +11,7 @@ use sorna_core::{Console, ExecutionResult, Media, Record, ValueForms};
 use crate::bundle::{TEXT, bundle, raw};
 use crate::language::Language;
 use crate::traceback::{Failure, Family, Found, begins_within, telling};
-use ended::{LOST, killed, limited};
+use ended::{LOST, killed, limited, without_notice};
 
 /// The longest that text on standard error is kept back for the end of the cell, of which it may be the error.
 const MOST_HELD: usize = 256 * 1024;
@@ -354,6 +354,13 @@ impl Cell {
         }
         let held = std::mem::take(&mut self.held);
         let code = result.exit_code();
+        let held = match code {
+            // The failure says it.
+            Some(code) if code > 128 && result.has_restarted() == Some(true) => {
+                without_notice(held)
+            }
+            _ => held,
+        };
         if let Some(told) = self.told.take()
             && code.is_some_and(|code| code != 0)
             && result.exceeded().is_none()

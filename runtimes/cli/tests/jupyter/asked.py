@@ -72,6 +72,10 @@ for between in ("1", "print?"):
 reply = run(client, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")[0]
 assert reply["ename"] == "InterpreterKilled" and "SIGSEGV" in reply["evalue"], reply
 assert "variables are lost" in reply["traceback"][-1], reply
+# The error says it, once.
+reply, shown = run(client, "import os, sys\nprint('before', file=sys.stderr)\nos.abort()")
+assert reply["ename"] == "InterpreterKilled", reply
+assert [it for it in shown if it[0] == "stream"] == [("stream", {"name": "stderr", "text": "before\n"})], shown
 reply = run(client, "1/0")[0]
 assert '"<input-%d>"' % reply["execution_count"] in "".join(reply["traceback"]), reply
 
@@ -85,6 +89,12 @@ for code in ("print?", "?print", "print??"):
     page = reply["payload"][0]
     assert (reply["status"], page["source"], shown) == ("ok", "page", []), (reply, shown)
     assert "Prints the values to a stream" in page["data"]["text/plain"], page
+assert "name??" in run(client, "?")[0]["payload"][0]["data"]["text/plain"]
+run(client, "class Mine:\n  @property\n  def part(self): print('ran')\n  def point(self): pass\nmine, print_mine = Mine(), 1")
+for code, text in (("*print*?", "print\nprint_mine"), ("?mine.p*", "mine.part\nmine.point"), ("Mine.*oint?", "Mine.point")):
+    reply, shown = run(client, code)
+    assert (reply["payload"][0]["data"]["text/plain"].rstrip(), shown) == (text, []), (code, reply, shown)
+assert "not found" in run(client, "*no_such*?")[1][0][1]["text"]
 assert "not found" in run(client, "no_such_name?")[1][0][1]["text"]
 for code in ("%time 1", "!ls"):
     reply = run(client, code)[0]

@@ -56,6 +56,33 @@ for line in ("%load_ext autoreload", "%autoreload 2", "%matplotlib inline", "%co
 for code in ("a = !ls", "a = %pwd", "a, b = !ls", "!ls", "%time 1", "%%time\n1", "  %time 1"):
     reply = run(code)[0]
     assert reply["ename"] in ("SyntaxError", "IndentationError") and "are of IPython" in reply["traceback"][-1], (code, reply)
+# So are commands and magics without their sign, unless the user has something of that name.
+for code in ("cd x", "ls", "x = 1\nls -la", "time f()", "get_ipython().run_line_magic('time', '1')", "pip install foo", "!pip install foo"):
+    reply = run(code)[0]
+    assert reply["ename"] in ("NameError", "SyntaxError") and "of IPython" in reply["traceback"][-1], (code, reply)
+    assert ("--venv DIR" in reply["traceback"][-1]) == ("pip" in code), reply
+assert run("import time; cat = 1")[0]["status"] == "ok"
+for code in ("time f()", "cat x", "def f(): return ls\nf()"):
+    reply = run(code)[0]
+    assert reply["status"] == "error" and "IPython" not in str(reply["traceback"]), (code, reply)
+reply = run("x = 1\nx?")[0]
+assert "all of a cell" in reply["traceback"][-1], reply
+
+# Cells may be indented, or have prompts, as what is copied has.
+for code in ("  y = 6\n  y * 7", "\n\n\ty = 6\n\n\tif y:\n\t\ty *= 7\n\ty", ">>> y = 6\n>>> if y:\n...     y *= 7\n...\n>>> y", "  # so\n  42"):
+    assert run(code)[3] == [{"text/plain": "42"}], code
+assert run("  %matplotlib inline\n  'a\\\n  b'")[3] == [{"text/plain": "'ab'"}]
+assert run("s = '''\n  >>> a\n  ... b'''\ns")[3] == [{"text/plain": "'\\n  >>> a\\n  ... b'"}]
+reply = run("\n    def f():\n        return 1 / 0\n    f()")[0]
+where = [line.strip() for line in reply["traceback"] if "line" in line or "f()" in line or "1 / 0" in line]
+assert where[0].endswith("line 4, in <module>") and where[1] == "f()" and where[2].endswith("line 3, in f") and "return 1 / 0" in where, reply
+assert run("  x = 1\n y = 2")[0]["ename"] == "IndentationError"
+for code, status in (("  x = 1\n  x", "complete"), (">>> x = 1", "complete"), ("  x = 1\n y", "invalid"), ("  if x:", "incomplete")):
+    number = client.is_complete(code)
+    while (reply := client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != number:
+        pass
+    assert reply["content"]["status"] == status, (code, reply)
+
 for code in ("x = ", "a b", "x = 5 % 2 y"):
     reply = run(code)[0]
     assert reply["ename"] == "SyntaxError" and "IPython" not in str(reply["traceback"]), (code, reply)
@@ -73,6 +100,22 @@ for code, text in (
     ("{*'banana', 1} == {1, *'nab'}", "True"),
     ("x = [1, (2,), {3: {4}}, frozenset({5}), [], (), set(), {}]\nx.append(x)\nx", "[1, (2,), {3: {4}}, frozenset({5}), [], (), set(), {}, [...]]"),
     ("y = {}\ny[1] = y\ny", "{1: {...}}"),
+    # Classes, functions and exceptions as they are written.
+    ("[int, KeyError]", "[int, KeyError]"),
+    ("class A:\n  class B: pass\nA.B", "__main__.A.B"),
+    ("def f(x, *, y=2): pass\nf", "<function __main__.f(x, *, y=2)>"),
+    ("len", "<function len(obj, /)>"),
+    ("KeyError('a', 1)", "KeyError('a', 1)"),
+    ("class E(ValueError): pass\nE('x')", "__main__.E('x')"),
+    ("class D(dict): pass\nD(a=1)", "{'a': 1}"),
+    ("class D(dict):\n  def __repr__(self): return 'own'\nD(a=1)", "own"),
+    ("class M(type):\n  def __eq__(self, other): return True\nclass N(metaclass=M): pass\nN", "__main__.N"),
+    ("from collections import *\nCounter('aab')", "Counter({'a': 2, 'b': 1})"),
+    ("[OrderedDict(), OrderedDict(a=1)]", "[OrderedDict(), OrderedDict([('a', 1)])]"),
+    ("defaultdict(int, a=1)", "defaultdict(int, {'a': 1})"),
+    ("deque([1], maxlen=2)", "deque([1], maxlen=2)"),
+    ("import types\ntypes.SimpleNamespace(a=1)", "namespace(a=1)"),
+    ("import re\nre.compile(r'\\d', re.I)", "re.compile(r'\\d', re.IGNORECASE|re.UNICODE)"),
 ):
     for shows in ("%s", "display(%s)"):
         before, _, last = code.rpartition("\n")

@@ -44,6 +44,19 @@ pub(super) fn killed(failure: &Failure, code: i64) -> Option<Failure> {
     has_no_name.then_some(killed)
 }
 
+/// Text without what the gateway says at its end of an interpreter that was killed.
+pub(super) fn without_notice(mut text: String) -> String {
+    let last = text
+        .trim_end_matches('\n')
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
+    let is_notice = text[last..].strip_prefix("kernel process died with signal ");
+    if is_notice.is_some_and(|it| it.trim_end().ends_with("; restarted")) {
+        text.truncate(last);
+    }
+    text
+}
+
 /// What to say of an interpreter that was killed.
 pub(super) const KILLED: &str = "It was started again: variables are lost, and files are kept.";
 

@@ -305,6 +305,13 @@ fn limits_and_the_end_of_an_interpreter() {
         )
     );
     assert_eq!(failure.traceback.last().unwrap(), KILLED);
+    // What the gateway says of that comes with it.
+    let mut noted = cell();
+    let notice = "before\nkernel process died with signal 11; restarted\n";
+    noted.event(&event(json!([["stderr", notice]])), Instant::now());
+    let end = noted.end(&killed, true);
+    assert_eq!(end.outputs, [stderr("before\n")]);
+    assert_eq!(end.failure.unwrap().name, "InterpreterKilled");
     // An exit code like that is none of a signal while the interpreter lives.
     let end = cell().end(&result(json!({"exitCode": 139})), true);
     assert_eq!(end.failure.unwrap().name, "SystemExit");
