@@ -114,7 +114,7 @@ for code, text in (
     ("[OrderedDict(), OrderedDict(a=1)]", "[OrderedDict(), OrderedDict([('a', 1)])]"),
     ("defaultdict(int, a=1)", "defaultdict(int, {'a': 1})"),
     ("deque([1], maxlen=2)", "deque([1], maxlen=2)"),
-    ("import types\ntypes.SimpleNamespace(a=1)", "namespace(a=1)"),
+    ("import types\ntypes.SimpleNamespace(a=1, name=2, self=3)", "namespace(a=1, name=2, self=3)"),
     ("import re\nre.compile(r'\\d', re.I)", "re.compile(r'\\d', re.IGNORECASE|re.UNICODE)"),
 ):
     for shows in ("%s", "display(%s)"):

@@ -166,11 +166,11 @@ class Printer:
         self.elements(values.keys(), lambda key: self.entry(key, values[key]))
         self.end_group(len(open), close)
 
-    def call(self, name, *values, **named):
+    def call(self, name, values, named):
         """What makes an object, as a call."""
         open = name + "("
         self.begin_group(len(open), open)
-        shown = [("", value) for value in values] + [(name + "=", value) for name, value in named.items()]
+        shown = [("", value) for value in values] + [(name + "=", value) for name, value in list(named.items())]
         for number, (name, value) in enumerate(shown):
             if number:
                 self.text(",")
@@ -250,13 +250,13 @@ def _full_name(kind):
 
 
 def _function(value, printer, is_cycle):
-    import inspect
-
     name = value.__qualname__
     module = value.__module__
     if module and module != "builtins":
         name = "%s.%s" % (module, name)
     try:
+        import inspect
+
         name += str(inspect.signature(value))
     except Exception:
         # Not all functions say that.
@@ -268,14 +268,14 @@ def _exception(value, printer, is_cycle):
     if is_cycle:
         printer.text(_full_name(type(value)) + "(...)")
     else:
-        printer.call(_full_name(type(value)), *BaseException.args.__get__(value))
+        printer.call(_full_name(type(value)), BaseException.args.__get__(value), {})
 
 
 def _namespace(value, printer, is_cycle):
     if is_cycle:
-        printer.call("namespace", Raw("..."))
+        printer.call("namespace", [Raw("...")], {})
     else:
-        printer.call("namespace", **vars(value))
+        printer.call("namespace", [], vars(value))
 
 
 def _pattern(value, printer, is_cycle):
@@ -283,7 +283,7 @@ def _pattern(value, printer, is_cycle):
     re = sys.modules["re"]
     flags = "|".join("re." + name for name in names if value.flags & getattr(re, name))
     text = Raw("r" + repr(value.pattern).replace("\\\\", "\\"))
-    printer.call("re.compile", text, *([Raw(flags)] if value.flags else []))
+    printer.call("re.compile", [text, Raw(flags)] if value.flags else [text], {})
 
 
 def _super(value, printer, is_cycle):
@@ -308,7 +308,7 @@ def _called(parts):
 
     def show(value, printer, is_cycle):
         values, named = ([Raw("...")], {}) if is_cycle else parts(value)
-        printer.call(type(value).__name__, *values, **named)
+        printer.call(type(value).__name__, values, named)
 
     return show
 
