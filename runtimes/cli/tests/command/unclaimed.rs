@@ -201,7 +201,10 @@ fn json_has_it_apart() {
     json.args(["--json", "--wait"]);
     let output = json.output().expect("sorna runs");
     let text = String::from_utf8(output.stdout).expect("text");
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("\"out")).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains(r#""out\n""#))
+        .collect();
     let [line] = lines[..] else { panic!("{text}") };
     assert!(
         line.contains(r#""event":"unclaimed","records":["#),
