@@ -60,6 +60,7 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
     for lang in &langs {
         check(lang, arguments, is_local, globals)?;
     }
+    let before = Installed::all(std::slice::from_ref(&directory));
     for lang in &langs {
         let spec = Spec {
             name: match &arguments.name {
@@ -92,6 +93,13 @@ pub(super) fn install(arguments: &InstallArgs, globals: &Globals) -> Result<Exit
                     spec.name,
                     path.display()
                 ));
+                let old = before.iter().find(|old| old.name == spec.name);
+                if let Some(old) = old.filter(|old| old.title != spec.title) {
+                    reporter.info(format_args!(
+                        "It has replaced \"{}\": with --name, both can be there.",
+                        old.title
+                    ));
+                }
                 for other in namesakes(
                     &directories(arguments.place.prefix.as_ref()),
                     &spec.name,

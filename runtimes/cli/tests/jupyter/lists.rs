@@ -232,6 +232,15 @@ fn the_name_of_a_kernel_says_which_environment_it_has() {
     check(jupyter(at, &arguments)).success();
     let title = &spec(at, "sorna-local-bash")["display_name"];
     assert_eq!(title, "Bash (Sorna, this machine, work/.venv)");
+    check(jupyter(at, &arguments))
+        .success()
+        .stderr_eq("✔ Installed sorna-local-bash in [..]\n");
+    check(jupyter(at, &["install", "--local", "bash"]))
+        .success()
+        .stderr_eq(
+            "✔ Installed sorna-local-bash in [..]\n\
+             ∙ It has replaced \"Bash (Sorna, this machine, work/.venv)\": with --name, both can be there.\n",
+        );
 }
 
 #[test]
