@@ -55,6 +55,9 @@ shell = "from IPython.core.interactiveshell import InteractiveShell\nInteractive
 html = "from IPython.display import HTML, display\ndisplay(HTML('<b>x</b>'))"
 for code in (html, shell + html, html):
     assert [it[1]["text/html"] for it in shown(code)] == ["<b>x</b>"], code
+# Nor does it take the place of the program's `__main__`.
+code = "import pickle\nclass Point: pass\ntype(pickle.loads(pickle.dumps(Point()))) is Point"
+assert shown(code) == [("execute_result", {"text/plain": "True"}, {})]
 capture = "from IPython.utils.capture import capture_output\n"
 captured = shown(capture + "with capture_output() as c:\n  print('x')\n  display(HTML('<i>'), {'application/json': {'a': 1}}, raw=False)\n(c.stdout, len(c.outputs))")
 assert captured == [("execute_result", {"text/plain": "('x\\n', 2)"}, {})], captured

@@ -1084,6 +1084,12 @@ def _adopt_ipython(module):
     sorna_ipython.adopt(module)
 
 
+def _adopt_shell(module):
+    import sorna_ipython
+
+    sorna_ipython.adopt_shell(module)
+
+
 def _adopt_capture(module):
     import sorna_ipython
 
@@ -1219,6 +1225,7 @@ def serve():
     followed = {
         "IPython.core.display": _adopt_ipython,
         "IPython.core.display_functions": _adopt_ipython,
+        "IPython.core.interactiveshell": _adopt_shell,
         "IPython.utils.capture": _adopt_capture,
         "asyncio": _adopt_asyncio,
         "getpass": lambda getpass: _hide_password(link, getpass),

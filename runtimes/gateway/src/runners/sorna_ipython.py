@@ -72,6 +72,19 @@ def adopt_capture(module):
     kind.__enter__, kind.__exit__ = enter, exit
 
 
+def adopt_shell(module):
+    """Lets a shell that a library makes only to configure it leave the program its own `__main__`."""
+    kind = module.InteractiveShell
+    own = kind.init_sys_modules
+
+    @functools.wraps(own)
+    def init_sys_modules(self):
+        if type(self) is not kind:
+            own(self)
+
+    kind.init_sys_modules = init_sys_modules
+
+
 def adopt_inline(module):
     """Has `set_matplotlib_formats` set the format of the kernel's figures."""
     own = module.set_matplotlib_formats
