@@ -44,6 +44,9 @@ for form in (
     assert shown("display(%r, raw=True)" % form) == [("display_data", form, {})], form
     code = "class A:\n  def _repr_mimebundle_(self, **_): return %r\n  def __repr__(self): return 'A'\nA()"
     assert shown(code % form) == [("execute_result", {"text/plain": "A", **form}, {})], form
+# What is said of such a form is kept as well, and what is said of one that is not there is not.
+own = "display({'application/x-own': 'a'}, raw=True, metadata={'application/x-own': {'b': 1}, 'text/html': {'c': 2}})"
+assert shown(own) == [("display_data", {"application/x-own": "a"}, {"application/x-own": {"b": 1}})]
 assert shown("display(5, metadata={'tags': ['t']})") == [("display_data", {"text/plain": "5"}, {"tags": ["t"]})]
 # Long text is whole as long as there is room.
 assert shown("'y' * 2_000_000")[0][1] == {"text/plain": "'%s'" % ("y" * 2_000_000)}

@@ -166,7 +166,8 @@ def _send_display(value, include, exclude, metadata, handle, update):
 def _described(forms, said):
     """What is said of forms, as another one of them; nothing in most cases."""
     # What is not of a media type is said of all.
-    said = {name: it for name, it in said.items() if "/" not in name or name in forms and it}
+    sent = {form.partition(_AS_JSON)[0] for form in forms}
+    said = {name: it for name, it in said.items() if "/" not in name or name in sent and it}
     text = _guarded(_dumped, said) if said else None
     return [] if text is None else [[_METADATA, text]]
 
