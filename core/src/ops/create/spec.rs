@@ -41,8 +41,8 @@ impl Limits {
     /// writes beyond that is dropped, and it is killed; its result [names](crate::ExecutionResult::exceeded)
     /// [`Limit::Output`](crate::Limit::Output). In a batch, each step may write so much.
     ///
-    /// No gateway is told so when it creates a kernel: it counts in what is executed with a kernel's handle, or a plan, on gateways
-    /// that offer [`Execute::MAX_OUTPUT`](crate::Execute::MAX_OUTPUT), in both dialects. Others do not keep it.
+    /// The gateway does not learn this limit when it creates the kernel. Each execution by a kernel's handle or by a plan sends it, in
+    /// both dialects. Gateways that do not offer [`Execute::MAX_OUTPUT`](crate::Execute::MAX_OUTPUT) do not enforce it.
     #[must_use]
     pub fn with_max_output(mut self, bytes: u64) -> Self {
         self.max_output = Some(bytes);

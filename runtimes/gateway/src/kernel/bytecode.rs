@@ -32,7 +32,7 @@ pub(crate) enum Extent {
 }
 
 impl Extent {
-    /// How the interpreter is told.
+    /// The word on its command line that tells the interpreter.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Runner => "runner",
