@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
@@ -128,13 +128,18 @@ pub(crate) fn lives(process: u32) -> bool {
 /// The content of a file of a process that all its threads share, such as `environ`: that of another thread, if the first
 /// one has ended, and has none. Empty if there is no such process.
 pub(crate) fn read(process: u32, file: &str) -> Vec<u8> {
-    let content = fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+    read_of(&PathBuf::from(format!("/proc/{process}")), file)
+}
+
+/// The same of the process that this directory of a `/proc` is about.
+pub(super) fn read_of(process: &Path, file: &str) -> Vec<u8> {
+    let content = fs::read(process.join(file)).unwrap_or_default();
     if !content.is_empty() {
         return content;
     }
-    let others = others(process).into_iter();
-    let mut contents =
-        others.filter_map(|thread| fs::read(format!("/proc/{process}/task/{thread}/{file}")).ok());
+    let threads = fs::read_dir(process.join("task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let mut contents = threads.filter_map(|thread| fs::read(thread.path().join(file)).ok());
     contents.find(|it| !it.is_empty()).unwrap_or_default()
 }
 

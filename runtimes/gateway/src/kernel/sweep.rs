@@ -26,7 +26,7 @@ pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
     loop {
         let found: Vec<Pid> = procfs::processes()
             .filter(|process| {
-                carries(*process, variable.as_bytes())
+                carries(&procfs::read(*process, "environ"), &variable)
                     || directory.is_some_and(|directory| procfs::works_in(*process, directory))
             })
             .filter_map(|process| Pid::from_raw(i32::try_from(process).ok()?))
@@ -84,11 +84,18 @@ pub(super) fn kill_new(new: impl Fn() -> Vec<u32>, sessions: &BTreeSet<u32>) {
     }
 }
 
-/// Whether an environment variable begins with `variable`. A dead process has no environment.
-fn carries(process: u32, variable: &[u8]) -> bool {
-    procfs::read(process, "environ")
-        .split(|byte| *byte == 0)
-        .any(|entry| entry.starts_with(variable))
+/// Whether the process that this directory of a `/proc` is about has a mark that begins with `mark`.
+pub(super) fn is_marked(process: &Path, mark: &str) -> bool {
+    carries(
+        &procfs::read_of(process, "environ"),
+        &format!("{MARK}={mark}"),
+    )
+}
+
+/// Whether a variable in an environment begins with `variable`. A dead process has no environment.
+fn carries(environment: &[u8], variable: &str) -> bool {
+    let mut variables = environment.split(|byte| *byte == 0);
+    variables.any(|it| it.starts_with(variable.as_bytes()))
 }
 
 #[cfg(test)]

@@ -352,6 +352,12 @@ impl Boxed {
         current.map_or_else(Vec::new, |it| lock(&it).inner_ids())
     }
 
+    /// Whether a process in the box can have this mark.
+    pub(super) fn may_have(&self, mark: &str) -> bool {
+        let current = lock(&self.current).clone();
+        current.is_some_and(|it| lock(&it).may_have(mark))
+    }
+
     /// Its `/tmp` and `/dev/shm`, and its other files if they are in memory as well, and its shared memory of System V.
     pub(super) fn scratch(&self) -> Held {
         let current = lock(&self.current).clone();

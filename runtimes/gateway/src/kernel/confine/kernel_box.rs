@@ -20,7 +20,7 @@ use crate::boxes::message::{self, Kind, Message};
 use crate::boxes::plan::{Mount, Plan, Program};
 use crate::boxes::{ENTER, HOLD, HOST_NETWORK, MAPPED_BY_GATEWAY, WITHIN};
 use crate::kernel::memory::Held;
-use crate::kernel::procfs;
+use crate::kernel::{procfs, sweep};
 
 /// The directories of boxes that are in memory, below their roots.
 const SCRATCH: [&str; 2] = ["tmp", "dev/shm"];
@@ -204,6 +204,16 @@ impl KernelBox {
         names
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect()
+    }
+
+    /// Whether a process in it can have this mark: not if those that are there show none.
+    pub(super) fn may_have(&self, mark: &str) -> bool {
+        let ids = self.inner_ids();
+        // Its first process is always there, if any can be seen.
+        ids.is_empty()
+            || ids
+                .iter()
+                .any(|id| sweep::is_marked(&self.inside(&format!("proc/{id}")), mark))
     }
 
     /// Its `/tmp` and `/dev/shm`, which are in memory, and its shared memory of System V.

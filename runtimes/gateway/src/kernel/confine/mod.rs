@@ -448,6 +448,13 @@ impl Confined {
         self.bounds.memory.is_some() && !self.memory_is_limited
     }
 
+    /// Whether a process of the kernel can have this mark: not if none of its box has. Far faster than to look at all processes of
+    /// the machine. Blocks.
+    pub(crate) fn may_have(&self, mark: &str) -> bool {
+        let boxed = self.boxed.as_ref();
+        boxed.is_none_or(|boxed| boxed.may_have(mark))
+    }
+
     /// Kills everything in the kernel's box or control group and waits until it is gone; `false` if it
     /// has neither. Blocks.
     pub(crate) fn kill_all(&self) -> bool {

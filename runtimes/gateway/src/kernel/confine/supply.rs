@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, TryLockError, Weak};
+use std::sync::{Mutex, TryLockError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -54,12 +54,12 @@ impl Supply {
         self.has_users
     }
 
-    /// A box; one that was made in advance, if there is one. Blocks.
-    pub(super) fn take(&self) -> io::Result<Unfurnished> {
+    /// A box for a kernel which is this user; one that was made in advance, if there is one. Blocks.
+    pub(super) fn take(&self, user: Option<u32>) -> io::Result<Unfurnished> {
         // One that is being made will be ready before another would be.
         drop(lock(&self.making));
         let spare = lock(&self.spare).take();
-        match spare.filter(Unfurnished::lives) {
+        match spare.filter(|it| it.lives() && it.suits(user)) {
             Some(spare) => Ok(spare),
             None => self.make(),
         }
@@ -74,14 +74,9 @@ impl Supply {
         Unfurnished::start(&self.program, self.network, users)
     }
 
-    /// Makes a spare box for the first kernel, on a thread of its own.
-    pub(super) fn fill(self: &Arc<Self>) {
-        let this = Arc::downgrade(self);
-        let fill = move || this.upgrade().map(|this| this.make_spare());
-        // Without a thread, that kernel has its box made when it starts.
-        let _ = thread::Builder::new()
-            .name("sorna-prepare".to_owned())
-            .spawn(fill);
+    /// Keeps a box for the first kernel, or none.
+    pub(super) fn keep(&self, spare: Option<Unfurnished>) {
+        *lock(&self.spare) = spare;
     }
 
     /// Makes a spare box soon, after a kernel has taken one. Blocks.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::command::{Circumstances, KernelStartError};
@@ -340,7 +341,12 @@ impl Driver {
         let exit = interpreter.exit.unwrap_or(ExitKind::Unknown);
         // Kill what it started: the variables that referred to those processes are gone.
         let mark = interpreter.mark().to_owned();
-        tokio::task::spawn_blocking(move || sweep(&mark, None));
+        let setup = Arc::clone(&self.setup);
+        tokio::task::spawn_blocking(move || {
+            if setup.confined.may_have(&mark) {
+                sweep(&mark, None);
+            }
+        });
         self.fail_completions();
         let snippet = self.run.as_ref().filter(|run| run.steps.is_none());
         let kill_reason = snippet.and_then(|run| run.kill_reason);
