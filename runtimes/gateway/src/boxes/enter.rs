@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -46,27 +46,10 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
     let first = files.next().ok_or_else(missing).at("the gateway")?;
     // In the box, it is not to be seen.
     let own = own_memory();
-    let mut namespaces = ThreadNameSpaceType::USER
-        | ThreadNameSpaceType::MOUNT
-        | ThreadNameSpaceType::PROCESS_ID
-        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
-        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-        | ThreadNameSpaceType::CONTROL_GROUP;
-    if program.network != NetworkAccess::Host {
-        namespaces |= ThreadNameSpaceType::NETWORK;
-    }
-    move_into_thread_name_spaces(first.as_fd(), namespaces).at("setns")?;
+    let of_who_made_it = ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT;
+    move_into(first.as_fd(), of_who_made_it, program.network)?;
     drop(first);
-    rustix::process::chdir(&program.directory).at("chdir")?;
-    walls::drop_privileges(program.user)?;
-    if program.landlock {
-        walls::limit_writing(&program.writable, program.network)?;
-    }
-    filter::filter_calls_in_box()?;
-    if program.arguments.is_empty() {
-        message::send(control, Kind::Status, &0_i32.to_le_bytes(), &[]).at("the gateway")?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    confine(&program)?;
     let started = if program.terminal {
         start_on_terminal(&program, control)?
     } else {
@@ -87,6 +70,33 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
     message::send(control, Kind::Spent, &spent(own), &[]).at("the gateway")?;
     message::send(control, Kind::Status, &status.to_le_bytes(), &[]).at("the gateway")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Moves into these namespaces of a process of the box, and all that every box has of its own.
+pub(super) fn move_into(
+    process: BorrowedFd<'_>,
+    namespaces: ThreadNameSpaceType,
+    network: NetworkAccess,
+) -> Result<(), Failure> {
+    let mut namespaces = namespaces
+        | ThreadNameSpaceType::PROCESS_ID
+        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
+        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::CONTROL_GROUP;
+    if network != NetworkAccess::Host {
+        namespaces |= ThreadNameSpaceType::NETWORK;
+    }
+    move_into_thread_name_spaces(process, namespaces).at("setns")
+}
+
+/// Gives up what the program must not have, for good.
+pub(super) fn confine(program: &Program) -> Result<(), Failure> {
+    rustix::process::chdir(&program.directory).at("chdir")?;
+    walls::drop_privileges(program.user)?;
+    if program.landlock {
+        walls::limit_writing(&program.writable, program.network)?;
+    }
+    filter::filter_calls_in_box()
 }
 
 /// The most memory that this process had so far, in bytes.

@@ -5,18 +5,20 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::thread;
 
 use nix::sched::CloneFlags;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::process::{DumpableBehavior, WaitOptions};
+use rustix::process::{DumpableBehavior, PidfdFlags, WaitOptions};
+use rustix::thread::ThreadNameSpaceType;
 use signal_hook::consts::SIGCHLD;
 
 use super::failure::{At, Failure};
 use super::message::{self, Kind};
-use super::plan::Plan;
-use super::{filter, root, walls};
+use super::plan::{Plan, Program};
+use super::{enter, filter, root, walls};
 use crate::NetworkAccess;
 
 /// Limits of a namespace of users, which are no settings of the machine. What they count is counted outside as well, for the
@@ -35,11 +37,15 @@ pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
     let (mut ended, signals) = UnixStream::pair().at("socketpair")?;
     ended.set_nonblocking(true).at("socketpair")?;
     signal_hook::low_level::pipe::register(SIGCHLD, signals).at("signals")?;
-    let plan = message::receive(control).at("the gateway")?;
-    let Some(plan) = plan.filter(|it| it.is(Kind::Plan)) else {
-        return Ok(ExitCode::SUCCESS);
+    let plan = loop {
+        match message::receive(control).at("the gateway")? {
+            Some(trial) if trial.is(Kind::Trial) => try_out(control, &trial.body)?,
+            Some(plan) if plan.is(Kind::Plan) => {
+                break Plan::decode(&plan.body).at("the gateway")?;
+            }
+            _ => return Ok(ExitCode::SUCCESS),
+        }
     };
-    let plan = Plan::decode(&plan.body).at("the gateway")?;
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).at("unshare")?;
     let mounts = File::open("/proc/self/ns/mnt").at("namespaces")?;
     root::build(&plan)?;
@@ -78,6 +84,34 @@ pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
         while matches!(ended.read(&mut signals), Ok(1..)) {}
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
     }
+}
+
+/// Furnishes the box and enters it, as far as one thread can do that by itself. The mounts, and all that has been given up, end
+/// with the thread: so the same box is that of a kernel afterwards.
+fn try_out(control: &UnixStream, plan: &[u8]) -> Result<(), Failure> {
+    let plan = Plan::decode(plan).at("the gateway")?;
+    let program = message::receive(control).at("the gateway")?;
+    let program = program.filter(|it| it.is(Kind::Enter));
+    let program = program
+        .ok_or(io::ErrorKind::UnexpectedEof)
+        .at("the gateway")?;
+    let program = Program::decode(&program.body).at("the gateway")?;
+    let trial = move || {
+        nix::sched::unshare(CloneFlags::CLONE_NEWNS).at("unshare")?;
+        root::build(&plan)?;
+        if plan.network == NetworkAccess::Loopback {
+            start_loopback().at("loopback")?;
+        }
+        // It is in them, so that this changes nothing.
+        let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty());
+        let own = own.at("pidfd_open")?;
+        enter::move_into(own.as_fd(), ThreadNameSpaceType::empty(), plan.network)?;
+        enter::confine(&program)
+    };
+    let thread = thread::Builder::new().spawn(trial).at("start in the box")?;
+    let tried = thread.join();
+    tried.unwrap_or_else(|_| Err(Failure("it cannot be entered".to_owned())))?;
+    message::send(control, Kind::Ready, &[], &[]).at("the gateway")
 }
 
 /// Lets the holder keep the mounts of the box, by the socket that is the standard output of this process.

@@ -25,6 +25,8 @@ const MAX_LENGTH: usize = 16 * 1024 * 1024;
 pub(crate) enum Kind {
     /// To the first process: what is in the box. Its users are mapped.
     Plan = b'b',
+    /// To the first process: the same, which is only tried, with the program that follows.
+    Trial = b'?',
     /// To the holder: the process within whose namespaces the box is to be made.
     Within = b'w',
     /// From what keeps files in memory: it is in its own namespaces, whose users can be mapped.
@@ -33,7 +35,7 @@ pub(crate) enum Kind {
     First = b'f',
     /// From the first process to the holder: a file that stands for the mounts of the box.
     Mounts = b'n',
-    /// From the first process: the box is ready.
+    /// From the first process: the box is ready, or can be made so.
     Ready = b'r',
     /// To the process that enters: the program, and its input and the box.
     Enter = b'e',

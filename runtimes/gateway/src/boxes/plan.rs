@@ -99,7 +99,7 @@ impl Plan {
 /// A program in a box.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Program {
-    /// It, and its arguments. Without any, it is only tried whether the box can be entered.
+    /// It, and its arguments.
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) directory: PathBuf,

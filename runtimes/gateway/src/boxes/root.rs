@@ -33,7 +33,7 @@ const STACK: usize = 64 * 1024;
 const USERS: &str = "/etc/passwd";
 const GROUPS: &str = "/etc/group";
 
-/// Puts the root together and makes it that of this process, which must be the first of its namespaces.
+/// Puts the root together and makes it that of this process, or thread, which must be the first of its namespaces.
 pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
     let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", all).at("mount propagation")?;
@@ -93,7 +93,7 @@ fn detach_old() -> Result<(), Failure> {
         tv_sec: 0,
         tv_nsec: 10_000_000,
     };
-    let mut table = File::open("/proc/self/mountinfo").at("mountinfo")?;
+    let mut table = File::open("/proc/thread-self/mountinfo").at("mountinfo")?;
     let detach = || unmount(".", UnmountFlags::DETACH);
     let thread = thread::Builder::new().stack_size(STACK).spawn(detach);
     let thread = thread.at("unmount")?;
@@ -239,7 +239,7 @@ fn devices(at: &Path, shared_size: u64, places: &mut Places) -> Result<(), Failu
 /// file. An ordinary user may not drop what was forbidden outside, so that is asked for again.
 fn protect(plan: &Plan) -> Result<(), Failure> {
     let root = plan.scratch.as_path();
-    let mounts = fs::read("/proc/self/mountinfo").at("mountinfo")?;
+    let mounts = fs::read("/proc/thread-self/mountinfo").at("mountinfo")?;
     let kinds: HashMap<&Path, Mount> = plan.mounts.iter().map(|it| (&*it.0, it.1)).collect();
     let mut points = Vec::new();
     for line in mounts.split(|byte| *byte == b'\n') {

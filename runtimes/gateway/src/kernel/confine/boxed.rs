@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,8 +83,8 @@ pub(super) struct Waiting {
 }
 
 impl Boxes {
-    /// Makes a box to see whether that is possible, and enters it. The error says what is missing, and how to allow it.
-    /// Blocks.
+    /// Makes a box to see whether that is possible, and keeps it for the first kernel. The error says what is missing, and how to
+    /// allow it. Blocks.
     pub(super) fn try_out(
         program: &BoxProgram,
         network: NetworkAccess,
@@ -130,9 +130,9 @@ impl Boxes {
         }
     }
 
-    /// Makes a box in advance, on a thread of its own.
-    pub(super) fn fill(&self) {
-        self.supply.fill();
+    /// Keeps no box for the first kernel: those with files in memory need others.
+    pub(super) fn keep_none(&self) {
+        self.supply.keep(None);
     }
 
     /// Whether the system limits the number of processes in each box: that of root has no limit.
@@ -160,18 +160,10 @@ impl Boxes {
             input: None,
             waits: false,
         };
-        let (mut command, waiting) = boxed.helper(start)?;
-        let mut helper = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        drop(command);
-        let entered = boxed
-            .admit(&waiting)
-            .and_then(|()| answer(&waiting.control, Kind::Status));
-        drop(waiting);
-        let _ = helper.wait();
-        entered.map(|_| ())
+        let mut made = self.supply.take(user)?;
+        made.try_out(&boxed.plan, &boxed.program(&start))?;
+        self.supply.keep(Some(made));
+        Ok(())
     }
 
     /// Puts the files of a kernel in memory, before there are any. Blocks.
@@ -287,7 +279,15 @@ impl Boxed {
     /// Lets a helper enter and start its program. Makes the box if there is none. Blocks.
     pub(super) fn admit(&self, waiting: &Waiting) -> io::Result<()> {
         let Waiting { control, start } = waiting;
-        let program = Program {
+        let program = self.program(start);
+        let kernel_box = self.make()?;
+        let kernel_box = lock(&kernel_box);
+        let input = start.input.as_ref().map(AsFd::as_fd);
+        kernel_box.admit(control, &program, input)
+    }
+
+    fn program(&self, start: &Start) -> Program {
+        Program {
             arguments: start.arguments.clone(),
             environment: start.environment.clone(),
             directory: start.directory.clone(),
@@ -298,11 +298,7 @@ impl Boxed {
             terminal: start.input.is_none(),
             makes_session: start.makes_session,
             is_announced: start.waits,
-        };
-        let kernel_box = self.make()?;
-        let kernel_box = lock(&kernel_box);
-        let input = start.input.as_ref().map(AsFd::as_fd);
-        kernel_box.admit(control, &program, input)
+        }
     }
 
     /// The box; a new one if there is none.
@@ -316,7 +312,7 @@ impl Boxed {
                 let users = Users::Within(disk.helper());
                 Unfurnished::start(self.supply.program(), self.plan.network, users)
             }
-            None => self.supply.take(),
+            None => self.supply.take(self.plan.user),
         };
         let made = unfurnished?.furnish(&self.plan)?;
         Ok(Arc::clone(current.insert(Arc::new(Mutex::new(made)))))

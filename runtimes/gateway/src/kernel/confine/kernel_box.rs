@@ -62,6 +62,8 @@ pub(super) struct Unfurnished {
     made: KernelBox,
     /// Whether the gateway has yet to map its users.
     lacks_users: bool,
+    /// The user that the gateway has mapped.
+    user: Option<u32>,
 }
 
 /// The users of a box.
@@ -135,6 +137,7 @@ impl Unfurnished {
                 scratch: Vec::new(),
             },
             lacks_users: matches!(users, Users::Mapped),
+            user: None,
         })
     }
 
@@ -143,19 +146,37 @@ impl Unfurnished {
         self.made.lives()
     }
 
-    /// Puts the root of the box together. Blocks.
-    pub(super) fn furnish(self, plan: &Plan) -> io::Result<KernelBox> {
-        let Self {
-            mut made,
-            lacks_users,
-        } = self;
+    /// Whether it can be that of a kernel which is this user.
+    pub(super) fn suits(&self, user: Option<u32>) -> bool {
+        self.user.is_none() || self.user == user
+    }
+
+    /// Makes what it needs before it can be furnished.
+    fn prepare(&mut self, plan: &Plan) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(&plan.scratch) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        if let Some(user) = plan.user.filter(|_| lacks_users) {
-            map(made.holder(), user)?;
+        if let Some(user) = plan.user.filter(|_| self.lacks_users) {
+            map(self.made.holder(), user)?;
+            self.lacks_users = false;
+            self.user = Some(user);
         }
+        Ok(())
+    }
+
+    /// Sees whether it can be furnished like this and entered with a program. It is as empty as before then. Blocks.
+    pub(super) fn try_out(&mut self, plan: &Plan, program: &Program) -> io::Result<()> {
+        self.prepare(plan)?;
+        tell(&self.made.control, Kind::Trial, &plan.encode())?;
+        tell(&self.made.control, Kind::Enter, &program.encode())?;
+        answer(&self.made.control, Kind::Ready).map(drop)
+    }
+
+    /// Puts the root of the box together. Blocks.
+    pub(super) fn furnish(mut self, plan: &Plan) -> io::Result<KernelBox> {
+        self.prepare(plan)?;
+        let Self { mut made, .. } = self;
         tell(&made.control, Kind::Plan, &plan.encode())?;
         let ready = answer(&made.control, Kind::Ready)?;
         // They may be those of the machine, if that is asked for.

@@ -134,8 +134,8 @@ impl Confinement {
             }
             Ok(boxes) => (boxes, None),
         };
-        if let Some(boxes) = boxes.as_ref().filter(|_| !rules.has_memory_disks) {
-            boxes.fill();
+        if let Some(boxes) = boxes.as_ref().filter(|_| rules.has_memory_disks) {
+            boxes.keep_none();
         }
         if let Some(shortfall) = &shortfall {
             if rules.is_required {
