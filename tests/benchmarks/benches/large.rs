@@ -1,19 +1,22 @@
-//! One large file up to our gateway and down again, by each driver, beside curl with the same request.
+//! One large file up to our gateway and down again, by each driver, beside curl with the same request. All use new connections: one
+//! that has carried much before is slower, whoever sends, since the system has made its buffers larger than the processor's caches.
+//! A loop that only copies the file to a socket shows both.
 //!
-//! `cargo bench --bench large -- 2048` is for a file of 2048 MiB, which must fit into the system's memory several times.
+//! `cargo bench --bench large -- 2048` is for a file of 2048 MiB, which must fit into the system's memory several times. The
+//! gateway sends at most 1 GiB, so that what comes down is the beginning of a larger one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
 use sorna::{ApiVersion, UnpackEvent};
-use sorna_benchmarks::{caution, head, row, take_turns, throughput};
+use sorna_benchmarks::{Cost, caution, head, row, take_turns, throughput};
 use sorna_core::{
-    Boundary, Config, Download, KernelId, Operation, Signer, UploadFile, UploadFiles,
+    Boundary, Config, Download, KernelId, Operation, Segment, Signer, UploadFile, UploadFiles,
 };
 use sorna_gateway::{Gateway, GatewayConfig, IsolationLevel};
 
@@ -31,6 +34,8 @@ use server::Server;
 const ROUNDS: usize = 5;
 const MIB: u64 = 1 << 20;
 const SIZE: u64 = 2048 * MIB;
+/// The largest file to download: with what is around it in an archive, it is within the gateway's limit.
+const MOST_DOWN: u64 = 1023 * MIB;
 const NAMES: [&str; 4] = ["tokio", "smol", "async-std", "blocking"];
 
 fn main() {
@@ -77,10 +82,11 @@ fn transfers(address: SocketAddr, path: &Path, size: u64) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let of_tokio = sorna::tokio::Client::new(config.clone());
-    let of_smol = sorna::smol::Client::new(config.clone());
-    let of_async_std = sorna::async_std::Client::new(config.clone());
-    let blocking = sorna::blocking::Client::new(config.clone());
+    let of_tokio = || sorna::tokio::Client::new(config.clone());
+    let of_smol = || sorna::smol::Client::new(config.clone());
+    let of_async_std = || sorna::async_std::Client::new(config.clone());
+    let of_threads = || sorna::blocking::Client::new(config.clone());
+    let blocking = of_threads();
     let kernel = blocking.create("bash").expect("a kernel");
     let id = || kernel.id().clone();
 
@@ -94,39 +100,63 @@ fn transfers(address: SocketAddr, path: &Path, size: u64) {
         *most = grew.max(*most);
     };
     let list = || vec![UploadFile::from_file("large", path, size).expect("a file")];
+    let connect = || TcpStream::connect(address).expect("a connection");
+    let kept = Cell::new(None);
     let up = take_turns(
         ROUNDS,
         [
             &mut || curl_up(&config, id(), path),
+            &mut || drop(loop_up(connect(), &config, id(), list())),
+            &mut || {
+                let socket = kept.take().unwrap_or_else(connect);
+                kept.set(Some(loop_up(socket, &config, id(), list())));
+            },
             &mut || {
                 watched(0, &|| {
-                    let done = on_tokio.block_on(of_tokio.kernel(id()).upload(list()));
+                    let done = on_tokio.block_on(of_tokio().kernel(id()).upload(list()));
                     assert_eq!(done.expect("an upload").files, 1);
                 });
             },
             &mut || {
                 watched(1, &|| {
-                    let done = smol::block_on(of_smol.kernel(id()).upload(list()));
+                    let done = smol::block_on(of_smol().kernel(id()).upload(list()));
                     assert_eq!(done.expect("an upload").files, 1);
                 });
             },
             &mut || {
                 watched(2, &|| {
-                    let kernel = of_async_std.kernel(id());
+                    let kernel = of_async_std().kernel(id());
                     let done = async_std::task::block_on(kernel.upload(list()));
                     assert_eq!(done.expect("an upload").files, 1);
                 });
             },
             &mut || {
                 watched(3, &|| {
-                    let done = blocking.kernel(id()).upload(list());
+                    let done = of_threads().kernel(id()).upload(list());
                     assert_eq!(done.expect("an upload").files, 1);
                 });
             },
         ],
     );
-    print("up", &up, *grown.borrow());
+    let [curl, on_new, on_kept, ours @ ..] = &up;
+    for (loops, connection) in [(on_new, "new"), (on_kept, "kept")] {
+        let what = format!("bytes a second up, a loop, {connection} connection");
+        row(&what, "curl", throughput(loops, curl), "-");
+    }
+    print("up", curl, ours, *grown.borrow());
     *grown.borrow_mut() = [0; 4];
+
+    // What is there is too large for the gateway, so it is replaced.
+    let beginning = path.with_file_name("beginning");
+    let size = size.min(MOST_DOWN);
+    let content = File::open(path).expect("the file").take(size);
+    let mut file = File::create(&beginning).expect("a file");
+    std::io::copy(&mut { content }, &mut file).expect("room");
+    let list = vec![UploadFile::from_file("large", &beginning, size).expect("a file")];
+    assert_eq!(
+        blocking.kernel(id()).upload(list).expect("an upload").files,
+        1
+    );
 
     macro_rules! received {
         ($client:expr $(, $await:tt)?) => {{
@@ -146,24 +176,24 @@ fn transfers(address: SocketAddr, path: &Path, size: u64) {
             &mut || curl_down(&config, id(), size),
             &mut || {
                 watched(0, &|| {
-                    on_tokio.block_on(async { received!(of_tokio, await) })
+                    on_tokio.block_on(async { received!(of_tokio(), await) })
                 })
             },
-            &mut || watched(1, &|| smol::block_on(async { received!(of_smol, await) })),
+            &mut || watched(1, &|| smol::block_on(async { received!(of_smol(), await) })),
             &mut || {
                 watched(2, &|| {
-                    async_std::task::block_on(async { received!(of_async_std, await) });
+                    async_std::task::block_on(async { received!(of_async_std(), await) });
                 });
             },
-            &mut || watched(3, &|| received!(blocking)),
+            &mut || watched(3, &|| received!(of_threads())),
         ],
     );
-    print("down", &down, *grown.borrow());
+    let [curl, ours @ ..] = &down;
+    print("down", curl, ours, *grown.borrow());
     kernel.destroy().expect("its end");
 }
 
-fn print(way: &str, costs: &[Vec<sorna_benchmarks::Cost>; 5], grown: [u64; 4]) {
-    let [curl, ours @ ..] = costs;
+fn print(way: &str, curl: &[Cost], ours: &[Vec<Cost>; 4], grown: [u64; 4]) {
     for ((name, ours), grew) in NAMES.iter().zip(ours).zip(grown) {
         let ratio = throughput(ours, curl);
         row(
@@ -220,6 +250,50 @@ fn curl_up(config: &Config, kernel: KernelId, path: &Path) {
     let output = command.output().expect("curl");
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{answer}");
+}
+
+/// The same request by a loop, in pieces as large as those of curl.
+fn loop_up(
+    mut socket: TcpStream,
+    config: &Config,
+    kernel: KernelId,
+    files: Vec<UploadFile>,
+) -> TcpStream {
+    let upload =
+        UploadFiles::new(kernel, files, Boundary::from_random([7; 16])).with_any_size(true);
+    let request = upload.request(&Signer::new(config.clone()), SystemTime::now());
+    let (head, body) = request.expect("a request").into_parts();
+    socket.set_nodelay(true).expect("it is connected");
+    let target = head.uri.path_and_query().expect("a target");
+    let mut text = format!("{} {target} HTTP/1.1\r\n", head.method);
+    for (name, value) in &head.headers {
+        text += &format!("{name}: {}\r\n", value.to_str().expect("ASCII"));
+    }
+    text += "\r\n";
+    socket.write_all(text.as_bytes()).expect("it is sent");
+    let mut piece = vec![0; 64 << 10];
+    for segment in body.segments() {
+        let path = match segment {
+            Segment::Bytes(bytes) => {
+                socket.write_all(bytes).expect("it is sent");
+                continue;
+            }
+            file => file.path().expect("a file"),
+        };
+        let mut file = File::open(path).expect("the file");
+        loop {
+            match file.read(&mut piece).expect("the file") {
+                0 => break,
+                read => socket.write_all(&piece[..read]).expect("it is sent"),
+            }
+        }
+    }
+    // It has no body.
+    let mut answer = vec![0; 4096];
+    let read = socket.read(&mut answer).expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    socket
 }
 
 fn curl_down(config: &Config, kernel: KernelId, size: u64) {
