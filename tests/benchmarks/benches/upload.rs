@@ -1,4 +1,5 @@
-//! Many files by each driver, beside curl with the same files in the same requests.
+//! Many files by each driver, beside curl with the same files in the same requests. All use a new connection each time: one that
+//! has carried much before is slower, see `large`.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -64,10 +65,6 @@ fn beside_curl(address: SocketAddr, directory: &Path, paths: &[PathBuf]) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let tokio_client = sorna::tokio::Client::new(config(address));
-    let smol_client = sorna::smol::Client::new(config(address));
-    let async_std_client = sorna::async_std::Client::new(config(address));
-    let blocking_client = sorna::blocking::Client::new(config(address));
     let requests = directory.join("requests");
     fs::write(&requests, curl_requests(address, paths)).expect("a file");
 
@@ -86,28 +83,30 @@ fn beside_curl(address: SocketAddr, directory: &Path, paths: &[PathBuf]) {
             &mut || curl(&requests),
             &mut || {
                 watched(0, &|| {
-                    let upload = tokio_client.kernel(kernel());
+                    let upload = sorna::tokio::Client::new(config(address)).kernel(kernel());
                     let done = on_tokio.block_on(upload.upload(list(paths)));
                     assert_eq!(done.expect("an upload").files, paths.len());
                 });
             },
             &mut || {
                 watched(1, &|| {
-                    let upload = smol_client.kernel(kernel());
+                    let upload = sorna::smol::Client::new(config(address)).kernel(kernel());
                     let done = smol::block_on(upload.upload(list(paths)));
                     assert_eq!(done.expect("an upload").files, paths.len());
                 });
             },
             &mut || {
                 watched(2, &|| {
-                    let upload = async_std_client.kernel(kernel());
+                    let upload = sorna::async_std::Client::new(config(address)).kernel(kernel());
                     let done = async_std::task::block_on(upload.upload(list(paths)));
                     assert_eq!(done.expect("an upload").files, paths.len());
                 });
             },
             &mut || {
                 watched(3, &|| {
-                    let done = blocking_client.kernel(kernel()).upload(list(paths));
+                    let done = sorna::blocking::Client::new(config(address))
+                        .kernel(kernel())
+                        .upload(list(paths));
                     assert_eq!(done.expect("an upload").files, paths.len());
                 });
             },

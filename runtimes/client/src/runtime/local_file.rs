@@ -14,15 +14,27 @@ use crate::net::BoxFuture;
 
 /// A local file, open for reading from its start.
 ///
-/// On Linux, what is in the page cache is read in place, without another thread. Everything else, and
-/// everything on other systems, is read by the runtime's threads for blocking work.
+/// On Linux, what is in the page cache is read in place, without another thread, and so are files of file systems in memory.
+/// Everything else, and everything on other systems, is read by the runtime's threads for blocking work.
 pub struct LocalFile {
     file: Arc<File>,
+    in_place: InPlace,
     at: u64,
     /// The file's length when it was opened.
     len: u64,
     reading: Option<BoxFuture<io::Result<Vec<u8>>>>,
     spawn: Spawn,
+}
+
+/// What can be read without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is nothing"))]
+enum InPlace {
+    /// What is in the page cache.
+    Cached,
+    /// Everything, since the file is in memory.
+    Everything,
+    Nothing,
 }
 
 /// How a runtime does blocking work in the background.
@@ -54,6 +66,11 @@ impl LocalFile {
         let len = file.metadata()?.len();
         let file = Self {
             file: Arc::new(file),
+            in_place: if cfg!(target_os = "linux") {
+                InPlace::Cached
+            } else {
+                InPlace::Nothing
+            },
             at: 0,
             len,
             reading: None,
@@ -71,7 +88,7 @@ impl AsyncRead for LocalFile {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.reading.is_none()
-            && let Some(read) = read_cached(&this.file, buffer, this.at)
+            && let Some(read) = this.in_place.read(&this.file, buffer, this.at)
             // The end is where it is expected. Elsewhere, some systems only mean that nothing is cached.
             && (read > 0 || this.at == this.len)
         {
@@ -104,18 +121,40 @@ impl fmt::Debug for LocalFile {
     }
 }
 
-/// Reads without waiting; `None` if that is not possible here.
-#[cfg(target_os = "linux")]
-fn read_cached(file: &File, buffer: &mut [u8], at: u64) -> Option<usize> {
-    use rustix::io::{ReadWriteFlags, preadv2};
+impl InPlace {
+    /// Reads without waiting; `None` if that is not possible.
+    #[cfg(target_os = "linux")]
+    fn read(&mut self, file: &File, buffer: &mut [u8], at: u64) -> Option<usize> {
+        use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 
-    let buffers = &mut [io::IoSliceMut::new(buffer)];
-    preadv2(file, buffers, at, ReadWriteFlags::NOWAIT).ok()
+        if *self == Self::Cached {
+            let buffers = &mut [io::IoSliceMut::new(buffer)];
+            match preadv2(file, buffers, at, ReadWriteFlags::NOWAIT) {
+                // Its file system cannot say whether it would have to wait. One in memory does not, but never says so.
+                Err(Errno::OPNOTSUPP) if is_in_memory(file) => *self = Self::Everything,
+                Err(Errno::OPNOTSUPP) => *self = Self::Nothing,
+                read => return read.ok(),
+            }
+        }
+        match self {
+            Self::Everything => pread(file, buffer, at).ok(),
+            _ => None,
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read(&mut self, _: &File, _: &mut [u8], _: u64) -> Option<usize> {
+        None
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn read_cached(_: &File, _: &mut [u8], _: u64) -> Option<usize> {
-    None
+/// Whether the file system of a file has no other place for it than memory, as those for temporary files often have.
+#[cfg(target_os = "linux")]
+fn is_in_memory(file: &File) -> bool {
+    const TMPFS: u32 = 0x0102_1994;
+    const RAMFS: u32 = 0x8584_58f6;
+    let kind = rustix::fs::fstatfs(file).map(|it| it.f_type as u32);
+    matches!(kind, Ok(TMPFS | RAMFS))
 }
 
 #[cfg(test)]
@@ -136,6 +175,21 @@ mod tests {
                 None => panic!("it has nothing to wait for"),
             }
         }
+    }
+
+    /// The system says of no piece of such a file that reading it would not wait.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn files_in_memory_are_read_in_place() {
+        let spawn: Spawn = |_| panic!("another thread is asked");
+        let directory = tempfile::tempdir_in("/dev/shm").expect("a file system in memory");
+        let path = directory.path().join("file");
+        std::fs::write(&path, [7; 100]).expect("a file");
+        let (mut file, len) = LocalFile::open(&path, spawn).expect("it is there");
+        assert_eq!(len, 100);
+        let mut buffer = [0; 64];
+        assert_eq!(file.in_place.read(&file.file, &mut buffer, 90), Some(10));
+        assert_eq!(read(file), [7; 100]);
     }
 
     #[test]
