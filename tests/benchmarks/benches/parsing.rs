@@ -1,12 +1,15 @@
-//! Reading a large result, beside the leanest struct that borrows from the same bytes.
+//! Reading a large result, beside the leanest struct that borrows from the same bytes, and a message of a terminal.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::Response;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use sorna_benchmarks::{compare, head, row};
+use sorna_core::terminal::Message;
 use sorna_core::{ApiVersion, Execute, ExecuteMode, KernelId, Operation};
 
 #[path = "../shared/results.rs"]
@@ -85,4 +88,31 @@ fn main() {
             "at most 1.05",
         );
     }
+    terminal_message();
+}
+
+/// The form in which gateways write what a terminal shows.
+#[derive(Deserialize)]
+struct Shown<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    data: Cow<'a, str>,
+}
+
+fn terminal_message() {
+    let shown: Vec<u8> = (0..4096).map(|number| (number % 251) as u8).collect();
+    let text = Message::Out(shown.into()).encode();
+    let ours = || Message::decode(&text);
+    let by_libraries = || {
+        let message: Shown<'_> = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(message.kind, "out");
+        STANDARD.decode(&*message.data).expect("base64")
+    };
+    let data = serde_json::from_str::<Shown<'_>>(&text).expect("JSON").data;
+    let base64_alone = || STANDARD.decode(&*data).expect("base64");
+    let name = "a message of a terminal, 4 KiB";
+    let ratio = compare(ours, by_libraries);
+    row(name, "serde_json and base64", ratio, "at most 0.65");
+    row("the same", "base64 alone", compare(ours, base64_alone), "-");
 }
