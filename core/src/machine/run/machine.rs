@@ -21,7 +21,7 @@ use crate::machine::upload::{Upload, UploadProgress};
 use crate::moment::Moment;
 use crate::ops::{
     Boundary, CreateKernel, Destroy, Execute, ExecuteMode, ExecutionResult, ExecutionStatus,
-    RunMark, UploadFile, check_files,
+    RunMark, UploadFile, check_files_of,
 };
 use crate::version::Dialect;
 
@@ -145,6 +145,8 @@ pub struct Run {
     is_gone: bool,
     /// Whether the gateway understands final executions, and the kernel is temporary.
     uses_final: bool,
+    /// Whether the gateway takes files of any size.
+    is_any_size: bool,
     /// Whether the gateway understands the modes of files.
     sends_modes: bool,
     /// Whether the gateway carries output and input that are not UTF-8.
@@ -197,7 +199,11 @@ impl Run {
             .token
             .unwrap_or_else(|| SessionToken::from_random(token));
         // Files that cannot be uploaded are reported before a kernel exists.
-        let ending = check_files(&plan.files, caller.version())
+        let most = match plan.is_any_size {
+            true => u64::MAX,
+            false => caller.version().upload_limits().max_file_size,
+        };
+        let ending = check_files_of(&plan.files, most)
             .err()
             .map(|error| Ending::Failed(Error::Build(error)));
         let time_limit = plan.spec.limits().exec_timeout();
@@ -239,6 +245,7 @@ impl Run {
             is_gone: false,
             uses_final: false,
             sends_modes: false,
+            is_any_size: plan.is_any_size,
             wants_echo: plan.echoes,
             is_piped: plan.is_piped,
             input_of: None,
@@ -458,6 +465,7 @@ impl Run {
         } else {
             let files = std::mem::take(&mut self.files);
             let upload = Upload::new(kernel, files, self.boundary, self.caller.clone());
+            let upload = upload.with_any_size(self.is_any_size);
             let upload = upload.with_check(self.checks_upload);
             self.phase = Phase::Uploading(upload.with_modes(self.sends_modes));
         }
@@ -479,7 +487,8 @@ impl Run {
             (error, ..) => return self.failed(error),
         };
         let caller = self.caller.clone();
-        match Placing::after(upload, rejected, kernel, self.boundary, caller) {
+        let is_any_size = self.is_any_size;
+        match Placing::after(upload, rejected, kernel, self.boundary, caller, is_any_size) {
             Ok(placing) => self.phase = Phase::Placing(placing),
             Err(rejected) => self.failed(Error::FilesRejected(rejected)),
         }

@@ -51,6 +51,7 @@ impl Placing {
         kernel: KernelId,
         boundary: Boundary,
         caller: Caller,
+        is_any_size: bool,
     ) -> Result<Self, Vec<RejectedFile>> {
         let Some(files) = upload.take_unplaced(&rejected) else {
             return Err(rejected);
@@ -59,6 +60,7 @@ impl Placing {
         (whole.files, whole.bytes) = (whole.total_files, whole.total_bytes);
         let Flat { files, batch, mark } = Flat::new(files, &boundary);
         let upload = Upload::new(kernel.clone(), files, boundary, caller.clone());
+        let upload = upload.with_any_size(is_any_size);
         Ok(Self {
             whole,
             rejected,

@@ -25,6 +25,7 @@ pub struct RunPlan {
     pub(super) token: Option<SessionToken>,
     pub(super) temporary: bool,
     pub(super) files: Vec<UploadFile>,
+    pub(super) is_any_size: bool,
     pub(super) executions: Vec<ExecuteMode>,
     pub(super) start_limit: Option<Duration>,
     pub(super) silence_limit: Option<Duration>,
@@ -55,6 +56,7 @@ impl RunPlan {
             token: None,
             temporary: true,
             files: Vec::new(),
+            is_any_size: false,
             executions: executions.into_iter().map(Into::into).collect(),
             start_limit: None,
             silence_limit: None,
@@ -179,6 +181,14 @@ impl RunPlan {
     #[must_use]
     pub fn keeps_kernel(&self) -> bool {
         !self.temporary
+    }
+
+    /// Sets whether files may have any size: no by default. See [`UploadFiles::with_any_size`](crate::UploadFiles::with_any_size)
+    /// for the gateways that take these. `Client::run` of crate `sorna` asks the gateway where it matters.
+    #[must_use]
+    pub fn with_any_size(mut self, is_any_size: bool) -> Self {
+        self.is_any_size = is_any_size;
+        self
     }
 
     /// The files to upload first.

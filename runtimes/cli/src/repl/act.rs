@@ -68,7 +68,7 @@ impl Session<'_> {
 
     fn upload(&mut self, files: &[String]) -> Result<Result<(), Error>, Failure> {
         let files = collect(files, CollectArgs::default(), &mut self.reporter)?;
-        check_sizes(&files, self.version).map_err(Failure::Argument)?;
+        check_sizes(&files, self.target)?;
         let meter = self.target.client.send_meter();
         let bytes = files.iter().map(|file| file.size()).sum();
         let number = files.iter().filter(|file| !file.is_directory()).count();

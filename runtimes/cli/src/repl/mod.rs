@@ -20,9 +20,7 @@ use std::sync::mpsc::{self, Receiver};
 
 use signal_hook::consts::SIGINT;
 use sorna::blocking::{Kernel, Run};
-use sorna::{
-    ApiVersion, Dialect, ExecuteMode, KernelId, KernelSpec, RunPlan, SessionToken, random_token,
-};
+use sorna::{Dialect, ExecuteMode, KernelId, KernelSpec, RunPlan, SessionToken, random_token};
 
 use crate::advice::show_left;
 use crate::exit::Exit;
@@ -74,7 +72,6 @@ const FROM_PIPES: &str = "To run code from a file or a pipe, use `sorna run LANG
 struct Session<'t> {
     target: &'t Target,
     lang: &'t str,
-    version: ApiVersion,
     dialect: Dialect,
     spec: KernelSpec,
     token: SessionToken,
@@ -242,7 +239,6 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
         output: Output::new(gallery, target.on_gateway(Isolated::on)),
         target: &target,
         lang: &arguments.lang,
-        version,
         dialect,
         spec,
         token,

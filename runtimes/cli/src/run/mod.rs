@@ -118,6 +118,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         plan = other;
     }
     plan::check(&plan, version)?;
+    check_sizes(plan.files(), &target)?;
     made.check(version.dialect())?;
     if arguments.detach_on_interrupt
         && version.dialect() == Dialect::BackendAi

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use sorna::files::{self, FilesError, Skip};
-use sorna::protocol::ApiVersion;
+use sorna::protocol::{ApiVersion, UploadFiles};
 use sorna::{
     Batch, BuildError, KernelSpec, RunPlan, SessionToken, UploadFile, random_token, with_causes,
 };
@@ -14,11 +14,13 @@ use super::code::Code;
 use super::env_file;
 use super::program::Program;
 use super::work_dir;
+use crate::advice::advice;
 use crate::failure::{Failure, is_empty_directory};
 use crate::globals::Globals;
 use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::spoken::{self, session_token};
+use crate::target::Target;
 use crate::units::count;
 
 /// The kernel's default for a step.
@@ -326,19 +328,26 @@ pub(super) fn check(plan: &RunPlan, version: ApiVersion) -> Result<(), Failure> 
     plan.spec()
         .check(version)
         .and(token.unwrap_or(Ok(())))
-        .and(check_sizes(plan.files(), version))
         .map_err(Failure::Argument)
 }
 
-/// Checks that all files can be uploaded, before there is a kernel for them.
-pub(crate) fn check_sizes(files: &[UploadFile], version: ApiVersion) -> Result<(), BuildError> {
-    let limit = version.upload_limits().max_file_size;
-    match files.iter().find(|file| file.size() > limit) {
-        Some(file) => Err(BuildError::FileTooLarge {
+/// Checks that all files can be uploaded, before there is a kernel for them. The gateway is asked if that depends on it.
+pub(crate) fn check_sizes(files: &[UploadFile], target: &Target) -> Result<(), Failure> {
+    let limit = spoken::version(target)?.upload_limits().max_file_size;
+    let Some(file) = files.iter().find(|file| file.size() > limit) else {
+        return Ok(());
+    };
+    let offers = target.client.offers(UploadFiles::ANY_SIZE);
+    match offers {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Argument(BuildError::FileTooLarge {
             name: file.name().to_owned(),
             size: file.size(),
             limit,
+        })),
+        Err(error) => Err(Failure::Request {
+            advice: advice(&error, target),
+            error: Box::new(error),
         }),
-        None => Ok(()),
     }
 }

@@ -3,10 +3,9 @@
 pub(crate) mod args;
 
 use sorna::blocking::Kernel;
-use sorna::protocol::UploadFiles;
 use sorna::{Error, KernelId, KernelSpec, SessionToken};
 
-use crate::advice::{advice, show_error_creating, show_error_of};
+use crate::advice::{show_error_creating, show_error_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -38,16 +37,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         Destination::Id(id) => Destination::Id(find_any(&target, id.as_str())?.kernel.id().clone()),
         other => other,
     };
-    if let Err(error) = check_sizes(&files, spoken::version(&target)?) {
-        let offers = target.client.offers(UploadFiles::ANY_SIZE);
-        let offers = offers.map_err(|error| Failure::Request {
-            advice: advice(&error, &target),
-            error: Box::new(error),
-        })?;
-        if !offers {
-            return Err(Failure::Argument(error));
-        }
-    }
+    check_sizes(&files, &target)?;
     let last_words = signals::clean_up_at_exit()?;
     reporter.wait(format_args!(
         "Connecting to the {}...",

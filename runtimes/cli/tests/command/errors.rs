@@ -250,14 +250,6 @@ fn files_that_cannot_be_sent() {
 ✘ ../b.c is outside .: files are uploaded by their path below that directory, so go to a directory that holds them all
 
 "#]]);
-    std::fs::write(directory.path().join("big.bin"), vec![0; 1024 * 1024 + 1]).expect("a file");
-    run_in(directory.path(), &["--local", "-q", "c", "big.bin"])
-        .code(2)
-        .stderr_eq(str![[r#"
-✘ big.bin has 1048577 bytes, and the gateway accepts files of at most 1048576
-∙ Split it, let the program fetch it, or mount a folder that has it (--mount).
-
-"#]]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Lists and downloads of files from gateways of `sorna serve`, in both dialects.
 
 use std::io::Read as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -388,11 +389,41 @@ fn other_gateways_are_sent_no_large_files() {
     });
     let directory = here();
     std::fs::write(directory.path().join("large"), vec![0; (1 << 20) + 1]).expect("a file");
-    let mut sorna = stub::at(crate::support::sorna(directory.path()), address);
-    sorna.args(["upload", "abcdefgh", "large"]);
-    check(sorna).code(2).stdout_eq("").stderr_eq(
-        "✘ large has 1048577 bytes, and the gateway accepts files of at most 1048576\n...\n",
-    );
+    for command in [&["upload", "abcdefgh", "large"][..], &["run", "c", "large"]] {
+        let mut sorna = stub::at(crate::support::sorna(directory.path()), address);
+        sorna.args(command);
+        check(sorna).code(2).stdout_eq("").stderr_eq(
+            "✘ large has 1048577 bytes, and the gateway accepts files of at most 1048576
+∙ Split it, let the program fetch it, or mount a folder that has it (--mount).\n",
+        );
+    }
+}
+
+#[test]
+fn programs_have_files_of_any_size() {
+    let count = "wc -c <large.bin; wc -c <sub/larger.bin";
+    let expected = "1048577\n3000000\n";
+    let write = |directory: &Path| {
+        std::fs::write(directory.join("large.bin"), vec![1; (1 << 20) + 1]).expect("a file");
+        std::fs::create_dir_all(directory.join("sub")).expect("a directory");
+        std::fs::write(directory.join("sub/larger.bin"), vec![2; 3_000_000]).expect("a file");
+        std::fs::write(directory.join("main.sh"), count).expect("a file");
+    };
+    let files = ["bash", "main.sh", "large.bin", "sub/larger.bin"];
+    Lab::both(|lab| {
+        write(lab.directory.path());
+        check(lab.sorna(&[&["run", "-q"], &files[..]].concat()))
+            .success()
+            .stdout_eq(expected);
+        check(lab.sorna(&[&["run", "-q", "-t", "large-files"], &files[..]].concat()))
+            .success()
+            .stdout_eq(expected);
+    });
+    let directory = here();
+    write(directory.path());
+    let mut local = crate::support::sorna(directory.path());
+    local.args(["run", "-q", "--local"]).args(files);
+    check(local).success().stdout_eq(expected);
 }
 
 /// Runs a bash program of files in a temporary kernel, with these options.

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use sorna_core::machine::{self, RunEvent, RunPlan, RunReport};
-use sorna_core::{Destroy, Dialect, Error, KernelId, RetryPolicy, UsageError};
+use sorna_core::{
+    ApiVersion, Destroy, Dialect, Error, KernelId, RetryPolicy, UploadFiles, UsageError,
+};
 
 use super::deferred::Deferred;
 use super::driver::Driven;
@@ -74,16 +76,23 @@ impl<T: Transport + 'static> Run<T> {
         let temporary = !plan.keeps_kernel();
         let random = random();
         let known = client.clone();
+        // The lowest limit that there is.
+        let limit = ApiVersion::V9_20250722.upload_limits().max_file_size;
+        let is_large = plan.files().iter().any(|file| file.size() > limit);
         let make = move |caller| {
-            let run =
-                machine::Run::new(plan, caller, random).with_upload_check(known.may_lose_uploads());
+            let is_any_size = is_large && known.has_extension(UploadFiles::ANY_SIZE);
+            let run = machine::Run::new(plan.with_any_size(is_any_size), caller, random);
+            let run = run.with_upload_check(known.may_lose_uploads());
             match known.streaming() {
                 Some(streaming) => run.with_streaming(streaming),
                 None => run,
             }
         };
         Self {
-            driver: Some(Deferred::new(&client, make)),
+            driver: Some(match is_large {
+                true => Deferred::after_asking(&client, UploadFiles::ANY_SIZE, make),
+                false => Deferred::new(&client, make),
+            }),
             temporary,
             client,
             shared: Arc::default(),
