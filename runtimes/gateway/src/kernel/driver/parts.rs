@@ -102,6 +102,10 @@ pub(super) struct Run {
     pub(super) kill_reason: Option<KillReason>,
     /// When its interpreter was interrupted, while it may still have to be woken for it.
     pub(super) interrupted: Option<Instant>,
+    /// When its snippet was sent to the interpreter.
+    pub(super) sent: Instant,
+    /// When it is interrupted, since that came before it can have begun.
+    pub(super) interrupt_at: Option<Instant>,
     /// When it gets the signal of Ctrl-C, unless it has ended what runs by itself.
     pub(super) signal_at: Option<Instant>,
     /// What was there before it was interrupted, and when to look for those that have lost that.

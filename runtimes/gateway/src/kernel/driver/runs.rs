@@ -67,6 +67,8 @@ impl Driver {
             meter: Meter::default(),
             kill_reason: None,
             interrupted: None,
+            sent: Instant::now(),
+            interrupt_at: None,
             signal_at: None,
             missed: None,
             _member: self.setup.crowd.join(),

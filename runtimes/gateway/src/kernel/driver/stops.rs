@@ -21,6 +21,10 @@ const CHANCE: Duration = Duration::from_millis(200);
 /// the snippet already.
 const SAME: Duration = Duration::from_millis(50);
 
+/// How long after a snippet was sent its interpreter has begun it. Before that, it takes a signal for one that came too late for what
+/// ran before.
+const BEGUN: Duration = Duration::from_millis(150);
+
 /// How long after an interrupt a process has executed its program.
 const EXECUTED: Duration = Duration::from_millis(100);
 
@@ -36,12 +40,14 @@ impl Driver {
         let input_poll = self.may_poll_input().then_some(self.input_poll.next);
         let run = self.run.as_ref();
         let signal = run.and_then(|run| run.signal_at);
+        let interrupt = run.and_then(|run| run.interrupt_at);
         let missed = run.and_then(|run| run.missed.as_ref());
         let missed = missed.map(|(at, _)| *at);
         let lingers = run.and_then(|run| run.lingers_until);
         let lingers = lingers.filter(|until| *until > Instant::now());
         let timers = deadline.into_iter().chain(input_poll);
-        let timers = timers.chain(signal).chain(missed).chain(lingers);
+        let timers = timers.chain(signal).chain(interrupt);
+        let timers = timers.chain(missed).chain(lingers);
         let timers = timers.chain(self.guest_timer());
         timers.chain(self.attend_timer()).min()
     }
@@ -53,13 +59,14 @@ impl Driver {
             self.time_out().await;
         }
         if let Some(run) = &mut self.run
+            && run.interrupt_at.take_if(|at| now >= *at).is_some()
+        {
+            self.interrupt();
+        }
+        if let Some(run) = &mut self.run
             && run.signal_at.take_if(|at| now >= *at).is_some()
             && let Some(interpreter) = &mut self.interpreter
         {
-            if !interpreter.is_up() {
-                run.signal_at = Some(now + CHANCE);
-                return;
-            }
             run.missed = before_signal(interpreter.id());
             interpreter.signal();
         }
@@ -214,7 +221,11 @@ impl Driver {
             }
             // Its signal would end the start of it.
             (None, Some(interpreter)) if run.steps.is_none() && !interpreter.is_up() => {
-                run.signal_at = Some(Instant::now() + CHANCE);
+                run.sent = Instant::now();
+                run.interrupt_at = Some(run.sent + BEGUN);
+            }
+            (None, Some(_)) if run.steps.is_none() && run.sent.elapsed() < BEGUN => {
+                run.interrupt_at = Some(run.sent + BEGUN);
             }
             (None, Some(_)) if run.interrupted.is_some_and(|at| at.elapsed() < SAME) => {}
             (None, Some(interpreter)) if run.steps.is_none() => {
