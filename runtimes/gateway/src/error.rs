@@ -36,6 +36,8 @@ pub enum StartError {
         /// How many a gateway with one kernel needs.
         needed: u64,
     },
+    /// `/proc` is not mounted, as in a bare `chroot`. By it, the gateway finds the processes of kernels and gives them their input.
+    NoProc,
     /// The system refused a thread, a socket or random bytes.
     System(io::Error),
 }
@@ -64,6 +66,9 @@ impl fmt::Display for StartError {
                 f,
                 "this process may open {limit} files at once, and a gateway needs {needed}: raise the limit (ulimit -n)"
             ),
+            Self::NoProc => f.write_str(
+                "/proc is not mounted, by which a gateway finds the processes of kernels: mount -t proc proc /proc",
+            ),
             Self::System(_) => f.write_str("cannot start threads or sockets"),
         }
     }
@@ -75,7 +80,8 @@ impl StdError for StartError {
             Self::NotLoopback(_)
             | Self::NoCredentials(_)
             | Self::Isolation(_)
-            | Self::OpenFiles { .. } => None,
+            | Self::OpenFiles { .. }
+            | Self::NoProc => None,
             Self::Listen { source, .. } | Self::Directory(source) | Self::System(source) => {
                 Some(source)
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -66,6 +67,9 @@ impl Gateway {
             tracing::warn!(
                 "no TLS: the traffic of remote clients can be read and changed on the network"
             );
+        }
+        if !Path::new("/proc/self/stat").exists() {
+            return Err(StartError::NoProc);
         }
         // Interpreters have their channels at high numbers, where programs do not look for free ones.
         if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|it| *it < FILES) {
