@@ -60,6 +60,13 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
         }
         Err(error) => return Err(Failure::Gateway(error)),
     };
+    // In the log, it is a warning.
+    if matches!(arguments.log, Level::Off | Level::Error)
+        && let Some(reason) = gateway.isolation_shortfall()
+    {
+        let remark = format!("Kernels are isolated less well: {reason}");
+        Reporter::new(false).remark(remark);
+    }
     #[cfg(feature = "jupyter")]
     let more = notebooks.map(|notebooks| {
         notebooks.open(&gateway);
