@@ -1,7 +1,7 @@
 "use strict";
 
 const { spawn } = require("node:child_process");
-const { chmodSync, constants: files, accessSync, readFileSync } = require("node:fs");
+const { chmodSync, closeSync, constants: files, accessSync, openSync, readFileSync } = require("node:fs");
 const { constants } = require("node:os");
 const path = require("node:path");
 
@@ -41,6 +41,15 @@ function inForeground() {
   }
 }
 
+/** Lets go of the standard streams: who reads them to their end is to wait for the program alone, which may close its own before it ends. */
+function closeStreams() {
+  for (const stream of [0, 1, 2]) {
+    closeSync(stream);
+    // This gets the lowest number that is free.
+    openSync("/dev/null", "r+");
+  }
+}
+
 /** Starts the program as a child, passes signals on to it, and ends as it does. */
 function startChild(file) {
   const child = spawn(file, process.argv.slice(2), { stdio: "inherit" });
@@ -51,6 +60,7 @@ function startChild(file) {
       if (!(fromTerminal && inForeground())) child.kill(signal);
     });
   }
+  child.on("spawn", closeStreams);
   child.on("error", (error) => fail(`${file} cannot be started: ${error.message}`));
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);
