@@ -18,6 +18,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::SystemTime;
 
 use http::Request;
@@ -80,7 +81,17 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match print_command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_command() -> Result<(), Box<dyn Error>> {
     let config = Config::from_lookup(|name| std::env::var(name).ok())?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
