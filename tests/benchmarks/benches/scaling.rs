@@ -131,26 +131,39 @@ async fn over_kernels() -> Vec<Point> {
         thread::sleep(Duration::from_secs(2));
         let mebibytes = memory::shared_out(&[gateway.id()]) / 1024.0;
         let at_once = number.min(AT_ONCE);
-        let turn = async || {
-            let share = kernels.len() / at_once;
-            let tasks = kernels.chunks(share).take(at_once).map(async |some| {
-                let turns = some.iter().cycle().take(EXECUTIONS / at_once);
-                for kernel in turns {
-                    run(kernel).await;
-                }
-            });
-            join_all(tasks).await;
-        };
+        let work = EXECUTIONS / at_once * at_once;
         points.push(Point {
             number,
-            per_second: rate(EXECUTIONS / at_once * at_once, turn).await,
+            per_second: rate(work, async || in_turn(&kernels, at_once).await).await,
             mebibytes,
         });
     }
+    // All are there, and few of them have work.
+    let few = &kernels[..KERNELS[1]];
+    let best = points.iter().map(|it| it.per_second).fold(0.0, f64::max);
+    let of_few = rate(EXECUTIONS, async || in_turn(few, AT_ONCE).await).await;
+    println!(
+        "With {} kernels, in {} of them alone: {:.2} of the best.",
+        kernels.len(),
+        few.len(),
+        of_few / best
+    );
     for kernel in kernels {
         kernel.destroy().await.expect("its end");
     }
     points
+}
+
+/// As many executions as make a turn, in all these kernels, of which so many run at the same time.
+async fn in_turn(kernels: &[Kernel], at_once: usize) {
+    let share = kernels.len() / at_once;
+    let tasks = kernels.chunks(share).take(at_once).map(async |some| {
+        let turns = some.iter().cycle().take(EXECUTIONS / at_once);
+        for kernel in turns {
+            run(kernel).await;
+        }
+    });
+    join_all(tasks).await;
 }
 
 async fn run(kernel: &Kernel) {

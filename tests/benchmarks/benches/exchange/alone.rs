@@ -19,10 +19,14 @@ use sorna_core::Body;
 use crate::bare::TokioBare;
 use crate::execute::{config, request};
 use crate::hyper::Hyper;
-use crate::tasks::{Shelf, TASKS, executes, on_tasks, reqwest_exchanges, tokio_runtime};
+use crate::tasks::{
+    Shelf, TASKS, executes, on_so_many, on_tasks, reqwest_exchanges, tokio_runtime,
+};
 
-/// 64 tasks, each of which makes so many requests, one after the other; twice, and the second time counts.
-pub fn run(address: SocketAddr, side: &str, each: usize) {
+/// 64 tasks, or for `tokio` another number of them, each of which makes so many requests, one after the other; twice, and the
+/// second time counts.
+pub fn run(address: SocketAddr, side: &str, each: usize, number: Option<usize>) {
+    let number = number.unwrap_or(TASKS);
     let on_tokio = tokio_runtime();
     let client = sorna::tokio::Client::new(config(address));
     let transport = HttpTransport::new(Tokio, NetOptions::new());
@@ -40,7 +44,7 @@ pub fn run(address: SocketAddr, side: &str, each: usize) {
         .build()
         .expect("a client");
     let once = |each| match side {
-        "tokio" => on_tokio.block_on(on_tasks(tokio::spawn, || {
+        "tokio" => on_tokio.block_on(on_so_many(number, tokio::spawn, || {
             let client = client.clone();
             async move { executes(&client, each).await }
         })),
@@ -78,7 +82,7 @@ pub fn run(address: SocketAddr, side: &str, each: usize) {
     let before = usage();
     once(each);
     let after = usage();
-    let requests = (TASKS * each) as f64;
+    let requests = (number * each) as f64;
     let micros = |usec: i64| usec as f64 / requests;
     println!(
         "{side}: {:.2} us user, {:.2} us system",

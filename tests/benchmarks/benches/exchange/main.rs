@@ -48,10 +48,12 @@ fn main() {
     let server = Server::start("answers");
     let address = server.address;
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, word, side, each, ..] = &arguments[..]
+    if let [_, word, side, each, rest @ ..] = &arguments[..]
         && word == "alone"
     {
-        return alone::run(address, side, each.parse().expect("a number"));
+        // cargo adds `--bench`.
+        let number = rest.first().and_then(|it| it.parse().ok());
+        return alone::run(address, side, each.parse().expect("a number"), number);
     }
     println!("# A whole execution\n");
     caution();

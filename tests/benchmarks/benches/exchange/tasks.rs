@@ -26,7 +26,16 @@ where
     W: Future<Output = ()> + 'static,
     T: Future,
 {
-    let tasks: Vec<_> = (0..TASKS).map(|_| spawn(work())).collect();
+    on_so_many(TASKS, spawn, work).await;
+}
+
+/// The same with another number of tasks.
+pub async fn on_so_many<W, T>(number: usize, spawn: impl Fn(W) -> T, work: impl Fn() -> W)
+where
+    W: Future<Output = ()> + 'static,
+    T: Future,
+{
+    let tasks: Vec<_> = (0..number).map(|_| spawn(work())).collect();
     for task in tasks {
         task.await;
     }
