@@ -1,6 +1,5 @@
-//! One large file up to our gateway and down again, by each driver, beside curl with the same request. All use new connections: one
-//! that has carried much before is slower, whoever sends, since the system has made its buffers larger than the processor's caches.
-//! A loop that only copies the file to a socket shows both.
+//! One large file up to our gateway and down again, by each driver, beside curl with the same request. All use new connections,
+//! because one that has carried much before is slower. A loop that only copies the file to a socket shows both.
 //!
 //! `cargo bench --bench large -- 2048` is for a file of 2048 MiB, which must fit into the system's memory several times. The
 //! gateway sends at most 1 GiB, so that what comes down is the beginning of a larger one.
